@@ -1,0 +1,39 @@
+#!/bin/sh
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# The tests of `make test`. Units and integration targets run under every ansible-core that the machine's Pythons allow;
+# REQUIRED_CORES="2.19 2.21" makes the absence of one a failure. pytest runs last, so that its summary closes the output.
+set -eu
+
+cd "$(dirname "$0")/.."
+make --no-print-directory development test-programs
+
+step() {
+    printf '\n==> %s\n' "$*"
+    started=$(date +%s)
+    "$@" || { printf '%s\n' "test: failed: $*" >&2; exit 1; }
+    printf '==> %s: %s s\n' "$1" "$(($(date +%s) - started))"
+}
+
+newest=$(.venv/bin/python -c 'from ansible.release import __version__ as v; print(".".join(v.split(".")[:2]))')
+cores=$newest
+if [ "$newest" != 2.19 ] && [ -n "$(scripts/setup.sh python 2.19)" ]; then
+    scripts/setup.sh venv .venv-2.19 test 2.19
+    cores="2.19 $newest"
+fi
+for core in ${REQUIRED_CORES:-}; do
+    case " $cores " in
+        *" $core "*) ;;
+        *) printf '%s\n' "test: ansible-core $core is required, but no Python here runs it (found: $cores). Install one." >&2; exit 1 ;;
+    esac
+done
+printf '%s\n' "test: ansible-core $cores"
+
+[ "$cores" = "$newest" ] || step .venv-2.19/bin/python -m pytest -q
+step scripts/ansible_test.sh .venv sanity --color no
+[ "$cores" = "$newest" ] || step scripts/integration.sh .venv-2.19
+step scripts/integration.sh .venv
+step scripts/molecule.sh test --all
+step .venv/bin/python -m pytest --cov=plugins --cov-report=term:skip-covered
