@@ -1,0 +1,364 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run a real HAProxy on loopback with the rendered rules, and look at what it does with sessions.
+
+Usage: behaviour.py HAPROXY BACKEND_LINES_FILE DIRECTORY [PLAIN_BACKEND_LINES_FILE]
+
+Prints one line of JSON: name of a behaviour -> true, or what was seen instead. Exits 1 when something was not as it
+must be. The waits are deadlines, never measurements.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+DEADLINE_SECONDS = 15.0
+# HAProxy before 3.0 hands its table on only once its own start is over: PEER_RESYNC_TIMEOUT, 5 s.
+COLD_START_SECONDS = 6.0
+COOKIE = "PHPSESSID"
+
+
+class Application(BaseHTTPRequestHandler):
+    """A web server that sets the cookies that the request asks for: ``?set=one&set=two&delay=0.5``."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query, keep_blank_values=True)
+        assert isinstance(self.server, NamedServer)
+        if self.server.name in query.get("slow", []):
+            time.sleep(0.6)
+        body = self.server.name.encode()
+        self.send_response(200)
+        for value in query.get("set", []):
+            self.send_header("Set-Cookie", f"{COOKIE}={value}; path=/; HttpOnly")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_request(self, code: object = "-", size: object = "-") -> None:
+        """Say nothing."""
+
+
+class NamedServer(ThreadingHTTPServer):
+    """One of the web servers."""
+
+    daemon_threads = True
+
+    def __init__(self, name: str) -> None:
+        super().__init__(("127.0.0.1", 0), Application)
+        self.name = name
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: HAProxy's health checks hang up without a word."""
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for a condition; raise RuntimeError at the deadline."""
+    end = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        if time.monotonic() > end:
+            raise RuntimeError(f"{what}: not within {DEADLINE_SECONDS:.0f} s")
+        time.sleep(0.05)
+
+
+class Balancer:
+    """An HAProxy in master-worker mode, as the service runs it."""
+
+    def __init__(self, binary: str, lines: list[str], directory: Path, servers: list[NamedServer]) -> None:
+        self.binary = binary
+        self.lines = lines
+        self.servers = servers
+        self.directory = directory
+        self.port = free_port()
+        self.peer_port = free_port()
+        self.configuration = directory / "haproxy.cfg"
+        self.write()
+        self.process = subprocess.Popen([binary, "-W", "-f", str(self.configuration)], stderr=subprocess.DEVNULL)
+        self.started = time.monotonic()
+        wait_until(self.usable, "start of HAProxy")
+
+    def write(self, *, reverse: bool = False) -> None:
+        """Write the configuration, on request with the servers in reverse order."""
+        servers = [
+            f"    server {server.name} 127.0.0.1:{server.server_address[1]} check inter 100 fall 1 rise 1"
+            for server in (reversed(self.servers) if reverse else self.servers)
+        ]
+        self.configuration.write_text(
+            "\n".join(
+                [
+                    "global",
+                    "    localpeer lb1",
+                    f"    stats socket {self.directory}/admin.sock mode 600 level admin",
+                    "peers local",
+                    f"    peer lb1 127.0.0.1:{self.peer_port}",
+                    "defaults",
+                    "    mode http",
+                    "    timeout client 10s",
+                    "    timeout server 10s",
+                    "    timeout connect 2s",
+                    "    option redispatch",
+                    "    retries 3",
+                    "frontend web",
+                    f"    bind 127.0.0.1:{self.port}",
+                    "    default_backend app",
+                    "backend app",
+                    "    balance roundrobin",
+                    *("    " + line for line in self.lines),
+                    *servers,
+                    "",
+                ]
+            )
+        )
+
+    def command(self, text: str) -> str:
+        """Ask the runtime socket."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(5)
+            connection.connect(f"{self.directory}/admin.sock")
+            connection.sendall(text.encode() + b"\n")
+            answer = b""
+            while chunk := connection.recv(65536):
+                answer += chunk
+        return answer.decode(errors="replace")
+
+    def usable(self) -> bool:
+        """Tell whether all servers are up and requests are answered."""
+        try:
+            return self.states().count("UP") == len(self.servers) and bool(self.get())
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def states(self) -> list[str]:
+        """Return the state of each server, in the order of the configuration."""
+        rows = [row.split(",") for row in self.command("show stat").splitlines()]
+        servers = [row for row in rows if row[0] == "app" and row[1] not in ("BACKEND", "FRONTEND")]
+        return [row[17].split()[0] for row in servers]
+
+    def worker(self) -> str:
+        """Return the process id of the worker that answers."""
+        return next(line for line in self.command("show info").splitlines() if line.startswith("Pid:"))
+
+    def table(self) -> list[str]:
+        """Return the entries of the stick table."""
+        return [line for line in self.command("show table app").splitlines() if line.startswith("0x")]
+
+    def get(self, query: str = "", cookie: str | None = None) -> str:
+        """Return the name of the server that answers one request."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=8)
+        try:
+            connection.request("GET", f"/?{query}", headers={"Cookie": cookie} if cookie else {})
+            answer = connection.getresponse()
+            body = answer.read().decode()
+            return body if answer.status == 200 else f"status {answer.status}"
+        finally:
+            connection.close()
+
+    def visits(self, identifier: str, count: int = 6, query: str = "") -> set[str]:
+        """Return the servers that ``count`` requests with a session reach."""
+        return {self.get(query, f"{COOKIE}={identifier}") for _ in range(count)}
+
+    def maintenance(self, name: str, *, on: bool) -> None:
+        """Take a server out, or back in."""
+        self.command(f"set server app/{name} state {'maint' if on else 'ready'}")
+        expected = len(self.servers) - 1 if on else len(self.servers)
+        wait_until(lambda: self.states().count("UP") == expected, f"maintenance of {name}")
+
+    def reload(self, *, reverse: bool = False) -> None:
+        """Reload as the service does, and wait for the new worker."""
+        before = self.worker()
+        self.write(reverse=reverse)
+        self.process.send_signal(signal.SIGUSR2)
+
+        def is_new() -> bool:
+            try:
+                return self.worker() != before and self.usable()
+            except (OSError, StopIteration):
+                return False
+
+        wait_until(is_new, "reload of HAProxy")
+
+    def stop(self) -> None:
+        """End master and workers."""
+        self.process.terminate()
+        self.process.wait(DEADLINE_SECONDS)
+
+
+def seen_unless(good: bool, seen: object) -> object:
+    """Return True, or what was seen instead."""
+    return True if good else repr(seen)
+
+
+def learns_and_sticks(balancer: Balancer) -> object:
+    owner = balancer.get("set=learn1")
+    seen = balancer.visits("learn1")
+    return seen_unless(seen == {owner}, (owner, seen))
+
+
+def balances_without_session(balancer: Balancer) -> object:
+    seen = {balancer.get() for _ in range(6)}
+    return seen_unless(len(seen) == len(balancer.servers), seen)
+
+
+def does_not_learn_from_requests(balancer: Balancer) -> object:
+    before = len(balancer.table())
+    seen = balancer.visits("invented")
+    return seen_unless(len(seen) == len(balancer.servers) and len(balancer.table()) == before, seen)
+
+
+def does_not_learn_the_end_of_a_session(balancer: Balancer) -> object:
+    before = len(balancer.table())
+    for _ in range(3):
+        balancer.get("set=deleted")
+        balancer.get("set=")
+    seen = (balancer.visits("deleted"), balancer.visits(""), len(balancer.table()) - before)
+    everybody = {server.name for server in balancer.servers}
+    return seen_unless(seen == (everybody, everybody, 0), seen)
+
+
+def learns_the_last_of_several(balancer: Balancer) -> object:
+    balancer.get("set=several1")
+    owner = balancer.get("set=deleted&set=several1&set=several2")
+    seen = balancer.visits("several2")
+    return seen_unless(seen == {owner}, (owner, seen))
+
+
+def race_first_answer_wins(balancer: Balancer) -> object:
+    """Two answers set the same unknown id, the one that was asked first answers last."""
+    names = [server.name for server in balancer.servers]
+    slow = urllib.parse.urlencode([("slow", names[0]), ("slow", names[1])])
+    for number in range(3):
+        answers: list[str] = []
+
+        def ask(seen: list[str] = answers, identifier: str = f"race{number}") -> None:
+            seen.append(balancer.get(f"set={identifier}&{slow}"))
+
+        threads = [threading.Thread(target=ask) for _ in names]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        seen = balancer.visits(f"race{number}")
+        if seen != {answers[0]} or len(set(answers)) != len(names):
+            return seen_unless(False, (answers, seen))
+    return True
+
+
+def failover(balancer: Balancer, identifier: str, query: str) -> object:
+    """The owner goes: the session moves once, and stays there when the owner is back."""
+    owner = balancer.get(f"set={identifier}")
+    balancer.maintenance(owner, on=True)
+    away = balancer.visits(identifier, query=query)
+    balancer.maintenance(owner, on=False)
+    back = balancer.visits(identifier, query=query)
+    return seen_unless(len(away) == 1 and owner not in away and back == away, (owner, away, back))
+
+
+def failover_moves_once(balancer: Balancer) -> object:
+    return failover(balancer, "failover1", "")
+
+
+def failover_moves_once_with_repeated_cookie(balancer: Balancer) -> object:
+    return failover(balancer, "failover2", "set=failover2")
+
+
+def late_answer_does_not_take_back(balancer: Balancer) -> object:
+    """A request is still with the old owner while the session moves; its answer comes last and changes nothing."""
+    owner = balancer.get("set=late")
+    answers: list[str] = []
+    late = threading.Thread(target=lambda: answers.append(balancer.get(f"slow={owner}", f"{COOKIE}=late")))
+    late.start()
+    time.sleep(0.2)
+    balancer.maintenance(owner, on=True)
+    moved = balancer.visits("late", 2)
+    late.join()
+    balancer.maintenance(owner, on=False)
+    seen = balancer.visits("late")
+    return seen_unless(answers == [owner] and seen == moved and owner not in seen, (owner, answers, moved, seen))
+
+
+def ids_are_not_in_the_table(balancer: Balancer) -> object:
+    balancer.get("set=secretvalue")
+    table = "\n".join(balancer.table())
+    return seen_unless(bool(table) and "secretvalue" not in table and b"secretvalue".hex() not in table.lower(), table)
+
+
+def reload_keeps_sessions(balancer: Balancer) -> object:
+    """Also with the servers in another order, which changes their numbers."""
+    time.sleep(max(0.0, COLD_START_SECONDS - (time.monotonic() - balancer.started)))
+    owners = {f"keep{number}": balancer.get(f"set=keep{number}") for number in range(12)}
+    for reverse in (True, False):
+        balancer.reload(reverse=reverse)
+        wrong = {name: owner for name, owner in owners.items() if balancer.visits(name, 2) != {owner}}
+        if wrong:
+            return seen_unless(False, wrong)
+    return True
+
+
+def length_counts(balancer: Balancer) -> object:
+    """With ``len: 8`` the ninth character is nothing, the eighth is something."""
+    owner = balancer.get("set=12345678x")
+    same, other = balancer.visits("12345678y"), balancer.visits("1234567zx")
+    return seen_unless(same == {owner} and len(other) == len(balancer.servers), (owner, same, other))
+
+
+HASHED = (
+    learns_and_sticks,
+    balances_without_session,
+    does_not_learn_from_requests,
+    does_not_learn_the_end_of_a_session,
+    learns_the_last_of_several,
+    race_first_answer_wins,
+    failover_moves_once,
+    failover_moves_once_with_repeated_cookie,
+    late_answer_does_not_take_back,
+    ids_are_not_in_the_table,
+    reload_keeps_sessions,
+)
+PLAIN = (learns_and_sticks, length_counts)
+
+
+def run(binary: str, lines_file: str, directory: Path, checks: tuple[Callable[[Balancer], object], ...]) -> bool:
+    """Run the checks against one HAProxy; print what they found; return whether all is well."""
+    directory.mkdir(parents=True, exist_ok=True)
+    servers = [NamedServer(f"s{number}") for number in (1, 2, 3)]
+    balancer = Balancer(binary, Path(lines_file).read_text().splitlines(), directory, servers)
+    try:
+        results = {check.__name__: check(balancer) for check in checks}
+    finally:
+        balancer.stop()
+    print(json.dumps(results))
+    return all(result is True for result in results.values())
+
+
+def main() -> int:
+    os.umask(0o077)
+    binary, hashed, directory, plain = sys.argv[1:5]
+    good = run(binary, hashed, Path(directory) / "hashed", HASHED)
+    return 0 if run(binary, plain, Path(directory) / "plain", PLAIN) and good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
