@@ -1,0 +1,50 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Says what `up` will do to the machine, before it does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from labkit import base, lifecycle, machine, registry
+from labkit.layout import Place
+
+
+def describe(place: Place, texts: Sequence[str], requested_network: str | None) -> str:
+    """The plan of `up`, as text for a person. Raises LabError when `up` would refuse."""
+    machine.require_root()
+    lines = []
+    missing = machine.missing_packages()
+    if missing:
+        lines.append(f"Debian packages missing on this machine, to be installed first: {' '.join(missing)}")
+        lab_lines = ["networks are looked at once they are there"]
+    else:
+        with registry.lock():
+            lab = lifecycle.draft(place, lifecycle.specs_of(place, texts), requested_network)
+        lab_lines = [
+            f"network {lab.network} on bridge {place.tag}, this machine is {lab.gateway}",
+            *(
+                f"host {host.name}: {host.address}, Debian {host.suite}, group {host.group or 'none'}"
+                for host in lab.hosts
+            ),
+            *_base_lines(place, sorted({host.suite for host in lab.hosts})),
+        ]
+    forwarding = registry.FORWARDING.read_text().strip() != "0"
+    lines += [
+        f"lab {place.name}, in {place.directory}:",
+        *lab_lines,
+        f"nft table ip {place.tag}: address translation for the lab, nothing else",
+        f"IP forwarding: {'is on already, stays' if forwarding else 'is off, switched on until the last lab is gone'}",
+        "one process tree a host (systemd-nspawn), in network namespaces and control groups of their own",
+        "no service of this machine is installed, enabled or started; `down` undoes all of this (packages stay)",
+    ]
+    return "\n".join(lines)
+
+
+def _base_lines(place: Place, suites: Sequence[str]) -> list[str]:
+    return [
+        f"base tree of {suite}: to be built in {place.clone.bases} (under a minute)"
+        for suite in suites
+        if not base.base_path(place.clone, suite).is_dir()
+    ]
