@@ -1,0 +1,415 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""dpkg's database -> manifest, and whether that database is sound.
+
+The database lies on the same disk as what it describes. So each file is checked before it is believed, and the files
+are checked against each other: what one says and another does not is a problem of the database, not of a package.
+Nothing that is wrong stops the reading of the rest. Nothing is written and no lock is taken.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterable
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError, MeasurementError
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_files import (
+    Conffile,
+    Diversion,
+    Package,
+    describe,
+    parse_diversions,
+    parse_list,
+    parse_md5sums,
+    parse_path_filters,
+    parse_statoverride,
+    parse_status,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
+    CONFFILE,
+    DIRECTORY,
+    FILE,
+    UNKNOWN,
+    UNLISTED,
+    DatabaseProblem,
+    Entry,
+    Gap,
+    Manifest,
+    PackageState,
+    PathFilter,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
+
+ADMIN_DIRECTORY = "/var/lib/dpkg"
+STATUS = f"{ADMIN_DIRECTORY}/status"
+NOT_RECORDED = ("mode", "owner", "group", "size", "symlink_target")
+
+#: No file of a real database comes near: the largest are status files and lists of a few megabytes.
+MAX_FILE_BYTES = 256 * 1024 * 1024
+
+_ABSENT_STATES = ("not-installed", "config-files")
+_STATUS_REMEDY = (
+    f"Restore it from {STATUS}-old or the newest /var/backups/dpkg.status.*, then run dpkg --audit and verify again"
+)
+_INFO_REMEDY = (
+    "Install the same version of the package again from its .deb, or take the file from a backup or from a host with "
+    "the same version, then verify again"
+)
+_OTHER_REMEDY = "Restore it from /var/backups or another backup, then verify again"
+
+
+def read_manifest(tree: Tree, wanted: re.Pattern[str] | None = None, conffiles: bool = True) -> Manifest:
+    """Read the dpkg database below a root.
+
+    ``wanted`` matches the names of the packages to verify (`None`: all); the database is checked as a whole in any
+    case. Without ``conffiles`` those are left out and counted as a gap. Raises `InvalidInputError` when the root has
+    no dpkg database, `MeasurementError` when it may not be read at all.
+    """
+    return _Reader(tree, wanted, conffiles).read()
+
+
+class _Reader:
+    """One reading of one database; what it collects ends up in its manifest."""
+
+    def __init__(self, tree: Tree, wanted: re.Pattern[str] | None, conffiles: bool) -> None:
+        self.tree = tree
+        self.wanted = wanted
+        self.with_conffiles = conffiles
+        self.manifest = Manifest(not_recorded=NOT_RECORDED, state_file=STATUS)
+        self.entries: dict[bytes, Entry] = {}
+        self.diversions: dict[bytes, Diversion] = {}
+        self.info_names: frozenset[bytes] = frozenset()
+        self.unlisted: list[tuple[Package, bytes, bytes]] = []
+        self.not_wanted: list[tuple[Package, list[bytes]]] = []
+
+    def read(self) -> Manifest:
+        """Read everything and put it together."""
+        self._require_database()
+        packages = self._read_status()
+        self._read_small_files()
+        for package in sorted(packages, key=lambda package: package.state in _ABSENT_STATES):
+            self._read_package(package)
+        self._find_orphans(packages)
+        self._add_unlisted()
+        self._tell_directories()
+        self.manifest.entries = sorted(self.entries.values(), key=lambda entry: entry.path)
+        return self.manifest
+
+    # The files of the database as a whole
+
+    def _require_database(self) -> None:
+        """Refuse a root without dpkg database, and learn the names in its info directory."""
+        root = os.fsdecode(self.tree.root) or "/"
+        try:
+            self.tree.names(ADMIN_DIRECTORY.encode())
+        except FileNotFoundError:
+            raise InvalidInputError(
+                f"root {root!r}",
+                f"it has no dpkg database ({ADMIN_DIRECTORY} does not exist in it)",
+                "Give the root of a Debian or Ubuntu system; other package managers are not read",
+            ) from None
+        except OSError as error:
+            raise MeasurementError(
+                f"{ADMIN_DIRECTORY} in root {root!r}",
+                f"it cannot be read: {error.strerror}",
+                "Run as a user who may read it, or mend the file system first",
+            ) from error
+        info = f"{ADMIN_DIRECTORY}/info"
+        try:
+            self.info_names = frozenset(self.tree.names(info.encode()))
+        except OSError as error:
+            self._problem(info, f"it cannot be read: {error.strerror}", _INFO_REMEDY)
+
+    def _read_status(self) -> list[Package]:
+        """Read the status file and apply its journal. The order is that of the package names."""
+        data = self._content(STATUS, _STATUS_REMEDY)
+        if data is None:
+            return []
+        found, complaints = parse_status(data)
+        packages: dict[tuple[str, str], Package] = {}
+        repeated = []
+        for package in found:
+            key = _identity(package)
+            if key in packages:
+                repeated.append(package.label)
+            packages[key] = package
+        if repeated:
+            complaints.append(f"it holds more than one paragraph for {_few(repeated)}")
+        self._complain(STATUS, complaints, _STATUS_REMEDY)
+        for package in self._read_journal():
+            packages[_identity(package)] = package
+        return sorted(packages.values(), key=_identity)
+
+    def _read_journal(self) -> Iterable[Package]:
+        """Read ``updates/NNNN``, which dpkg has not merged into the status file yet; later ones win."""
+        directory = f"{ADMIN_DIRECTORY}/updates"
+        try:
+            names = self.tree.names(directory.encode())
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self._problem(directory, f"it cannot be read: {error.strerror}", _STATUS_REMEDY)
+            return
+        for name in names:
+            if name.isdigit():
+                path = f"{directory}/{name.decode()}"
+                data = self._content(path, _STATUS_REMEDY)
+                if data is not None:
+                    found, complaints = parse_status(data, journal=True)
+                    self._complain(path, complaints, _STATUS_REMEDY)
+                    yield from found
+
+    def _read_small_files(self) -> None:
+        """Read diversions, overrides, the database's format and the configuration's path filters."""
+        path = f"{ADMIN_DIRECTORY}/diversions"
+        self.diversions, complaints = parse_diversions(self._content(path, _OTHER_REMEDY, optional=True) or b"")
+        self._complain(path, complaints, _OTHER_REMEDY)
+        path = f"{ADMIN_DIRECTORY}/statoverride"
+        overrides = self._content(path, _OTHER_REMEDY, optional=True) or b""
+        self._complain(path, parse_statoverride(overrides), _OTHER_REMEDY)
+        path = f"{ADMIN_DIRECTORY}/info/format"
+        version = self._content(path, _OTHER_REMEDY, optional=True)
+        if version is not None and version.strip() not in (b"0", b"1"):
+            self._problem(path, f"it holds {describe(version[:40])!r} instead of 1", "Write 1 and a newline into it")
+        self.manifest.filters = self._path_filters()
+
+    def _path_filters(self) -> list[PathFilter]:
+        """Read path-exclude and path-include in the order in which dpkg reads its configuration (dpkg.cfg(5))."""
+        directory = "/etc/dpkg/dpkg.cfg.d"
+        try:
+            names = [name for name in self.tree.names(directory.encode()) if re.fullmatch(rb"[0-9a-zA-Z_-]+", name)]
+        except OSError:
+            names = []
+        filters: list[PathFilter] = []
+        for path in [f"{directory}/{name.decode()}" for name in names] + ["/etc/dpkg/dpkg.cfg"]:
+            try:
+                filters += parse_path_filters(self.tree.read(path.encode(), MAX_FILE_BYTES))
+            except OSError:
+                continue
+        return filters
+
+    # One package
+
+    def _read_package(self, package: Package) -> None:
+        """Add what one package lists to the entries."""
+        if package.state == "not-installed":
+            return
+        wanted = self.wanted is None or bool(self.wanted.match(package.label) or self.wanted.match(package.name))
+        if package.state in _ABSENT_STATES:
+            if wanted:
+                self._add_leftover_conffiles(package)
+            return
+        self.manifest.installed.append(package.label)
+        paths = self._file_list(package)
+        if not wanted:
+            self.manifest.gaps.append(
+                Gap("not_selected", "not among the packages asked for", (package.label,), len(paths), package.label)
+            )
+            self.not_wanted.append((package, paths))
+            return
+        self._note_state(package)
+        digests = self._digests(package)
+        self._add_listed(package, paths, digests)
+
+    def _add_listed(self, package: Package, paths: list[bytes], digests: dict[bytes, bytes]) -> None:
+        """Add a package's paths: conffiles with what the status file says of them, the others with their digests."""
+        listed = frozenset(paths)
+        conffiles = frozenset(conffile.path for conffile in package.conffiles)
+        for path in paths:
+            if path not in conffiles:
+                self._add(package, path, digests.get(path))
+        self._add_conffiles(package, listed)
+        for path in digests.keys() - listed - conffiles:
+            self.unlisted.append((package, path, digests[path]))
+
+    def _file_list(self, package: Package) -> list[bytes]:
+        """Return what a package's list says; a package without one is a problem and a gap."""
+        path = self._info_file(package, "list")
+        data = self._content(path, _INFO_REMEDY, package=package.label)
+        if data is None:
+            detail = "the database does not say which files belong to the package"
+            self.manifest.gaps.append(Gap("no_file_list", detail, (package.label,), 0, package.label))
+            return []
+        paths, complaints = parse_list(data)
+        self._complain(path, complaints, _INFO_REMEDY)
+        return paths
+
+    def _digests(self, package: Package) -> dict[bytes, bytes]:
+        """Return a package's digests; that a file has none is found out when the file is seen on disk."""
+        path = self._info_file(package, "md5sums")
+        self.manifest.digest_files[package.label] = path
+        data = self._content(path, _INFO_REMEDY, optional=True, package=package.label)
+        if data is None:
+            return {}
+        digests, complaints = parse_md5sums(data)
+        self._complain(path, complaints, _INFO_REMEDY)
+        return digests
+
+    def _info_file(self, package: Package, kind: str) -> str:
+        """Return the name of a package's info file: with or without architecture, whichever exists."""
+        names = [f"{package.label}.{kind}", f"{package.name}.{kind}", f"{package.name}:{package.architecture}.{kind}"]
+        found = [name for name in names if name.encode() in self.info_names]
+        return f"{ADMIN_DIRECTORY}/info/{(found or names)[0]}"
+
+    def _note_state(self, package: Package) -> None:
+        """Keep what dpkg itself says against a package."""
+        broken = package.state == "half-installed" or package.flag == "reinstreq"
+        if broken or package.state != "installed":
+            state = package.state if package.flag == "ok" else f"{package.state} {package.flag}"
+            self.manifest.states.append(PackageState(package.label, state, broken))
+
+    def _add_conffiles(self, package: Package, listed: frozenset[bytes]) -> None:
+        """Add the conffiles of a package that have a content to compare with."""
+        for conffile in package.conffiles:
+            if not self.with_conffiles:
+                self._gap_for_conffile(package, conffile, "conffiles_ignored", "conffiles are ignored on request")
+            elif conffile.obsolete or conffile.remove_on_upgrade:
+                continue
+            elif conffile.digest is None:
+                detail = "the package is not configured, so its conffiles are not in place yet"
+                self._gap_for_conffile(package, conffile, "conffile_not_configured", detail)
+            else:
+                self._add(package, conffile.path, conffile.digest, CONFFILE)
+                if conffile.path not in listed:
+                    self._problem(
+                        self._info_file(package, "list"),
+                        f"conffile {describe(conffile.path)} is not in it",
+                        _INFO_REMEDY,
+                    )
+
+    def _add_leftover_conffiles(self, package: Package) -> None:
+        """Add the conffiles that a removed package has left behind, but those that another package has now."""
+        left = [entry for entry in package.conffiles if self._place(package, entry.path)[0] not in self.entries]
+        remaining = package._replace(conffiles=tuple(left))
+        self._add_conffiles(remaining, frozenset(conffile.path for conffile in left))
+
+    def _gap_for_conffile(self, package: Package, conffile: Conffile, reason: str, detail: str) -> None:
+        self.manifest.gaps.append(Gap(reason, detail, (package.label,), 1, describe(conffile.path)))
+
+    # Entries
+
+    def _place(self, package: Package, listed: bytes) -> tuple[bytes, str | None]:
+        """Return where a package's path is on disk, and who moved it there. dpkg compares diverted names as text."""
+        diversion = self.diversions.get(listed) if self.diversions else None
+        if diversion is None or diversion.owner == package.name:
+            return self.tree.locate(listed), None
+        return self.tree.locate(diversion.target), diversion.owner
+
+    def _add(self, package: Package, listed: bytes, digest: bytes | None, kind: str = FILE) -> None:
+        """Add one package's claim on one path."""
+        label = package.label
+        path, diverted_by = self._place(package, listed)
+        entry = self.entries.get(path)
+        if entry is None:
+            entry = self.entries[path] = Entry(path, listed, UNKNOWN if digest is None else kind, label)
+            entry.digest = digest
+        else:
+            _merge(entry, label, digest, kind)
+        if diverted_by is not None:
+            entry.diverted_by = diverted_by
+
+    def _add_unlisted(self) -> None:
+        """Judge the digests of paths that are not in their package's own list.
+
+        dpkg takes a path that another package has taken over out of the old owner's list and leaves the old owner's
+        digest where it is. A path in nobody's list is one that a list has lost; its file is verified all the same.
+        """
+        if not self.unlisted:
+            return
+        others = {self._place(package, path)[0] for package, paths in self.not_wanted for path in paths}
+        lost: dict[str, list[bytes]] = {}
+        for package, listed, digest in self.unlisted:
+            path, _diverted_by = self._place(package, listed)
+            if path in self.entries or path in others:
+                continue
+            lost.setdefault(self._info_file(package, "list"), []).append(listed)
+            entry = self.entries[path] = Entry(path, listed, UNLISTED, package.label)
+            entry.digest = digest
+        for file, paths in lost.items():
+            what = (
+                f"{len(paths)} of the paths that have a digest are in no package's list, {describe(min(paths))} first"
+            )
+            self._problem(file, what, _INFO_REMEDY)
+
+    def _tell_directories(self) -> None:
+        """Call the entries directories below which something is listed: the database itself does not say so."""
+        directories = self.tree.known_directories()
+        for entry in self.entries.values():
+            if entry.kind == UNKNOWN and (entry.path in directories or entry.listed in directories):
+                entry.kind = DIRECTORY
+
+    def _find_orphans(self, packages: list[Package]) -> None:
+        """Report file lists whose package has no paragraph in the status file: the paragraph has been lost."""
+        known = {f"{package.label}.list".encode() for package in packages}
+        known |= {f"{package.name}.list".encode() for package in packages}
+        known |= {f"{package.name}:{package.architecture}.list".encode() for package in packages}
+        for name in sorted(self.info_names - known):
+            if name.endswith(b".list"):
+                label = describe(name[: -len(b".list")])
+                what = f"it has no paragraph for package {label}, whose file list is in the database"
+                self._problem(STATUS, what, _STATUS_REMEDY)
+                detail = "the status file has lost the package, so what is left of its entry is not believed"
+                self.manifest.gaps.append(Gap("no_status", detail, (label,), 0, label))
+
+    # Reading and complaining
+
+    def _content(self, path: str, remedy: str, optional: bool = False, package: str = "") -> bytes | None:
+        """Return a database file's content; `None`, and a complaint where one is due, when there is none."""
+        try:
+            return self.tree.read(path.encode(), MAX_FILE_BYTES)
+        except PermissionError as error:
+            if path == STATUS:
+                raise MeasurementError(STATUS, "permission denied", "Run as a user who may read it") from error
+            gap = Gap("permission_denied", "this user may not read the database file", _labels(package), 0, path)
+            self.manifest.gaps.append(gap)
+        except FileNotFoundError:
+            if not optional:
+                self._problem(path, "it does not exist", remedy)
+        except OSError as error:
+            self._problem(path, f"it cannot be read: {_explain(error)}", remedy)
+        return None
+
+    def _complain(self, file: str, complaints: Iterable[str], remedy: str) -> None:
+        for complaint in complaints:
+            self._problem(file, complaint, remedy)
+
+    def _problem(self, file: str, what: str, remedy: str) -> None:
+        self.manifest.problems.append(DatabaseProblem(file, what, remedy))
+
+
+def _identity(package: Package) -> tuple[str, str]:
+    """Return what dpkg tells packages apart by: the architecture counts only where several can be installed."""
+    return (package.name, package.architecture if package.multi_arch == "same" else "")
+
+
+def _merge(entry: Entry, label: str, digest: bytes | None, kind: str) -> None:
+    """Add a further owner to an entry."""
+    if digest is None:
+        if entry.digest is not None:
+            entry.undigested += (label,)
+    elif entry.digest is None:
+        entry.undigested = tuple(entry.packages)
+        entry.digest, entry.kind = digest, kind
+    elif digest != entry.digest and digest not in entry.other_digests:
+        entry.other_digests += (digest,)
+    if kind == CONFFILE:
+        entry.kind = CONFFILE
+    if label != entry.packages[-1]:
+        entry.packages.append(label)
+
+
+def _labels(package: str) -> tuple[str, ...]:
+    return (package,) if package else ()
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _explain(error: OSError) -> str:
+    name = errno.errorcode.get(error.errno or 0, "")
+    return f"{error.strerror} ({name})" if name else str(error.strerror)

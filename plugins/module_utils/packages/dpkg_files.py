@@ -1,0 +1,301 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Parsers of the files in dpkg's database and of its configuration: bytes in, values and complaints out.
+
+Formats: deb822(5), dpkg(1), dpkg-query(1), deb-md5sums(5), deb-conffiles(5), dpkg-divert(1), dpkg.cfg(5), and what
+dpkg writes. Every file lies on the disk that is in doubt: a parser never raises on any bytes, keeps what is sound and
+says about the rest what and where. A complaint is a sentence without its file's name.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from typing import NamedTuple
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import PathFilter, text
+
+WANTS = ("unknown", "install", "hold", "deinstall", "purge")
+FLAGS = ("ok", "reinstreq")
+STATES = (
+    "not-installed",
+    "config-files",
+    "half-installed",
+    "unpacked",
+    "half-configured",
+    "triggers-awaited",
+    "triggers-pending",
+    "installed",
+)
+
+_FIELD = re.compile(r"^([!-,.-9;-~][!-9;-~]*):[ \t]*(.*)$")
+_PACKAGE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9+._-]*$")
+_ARCHITECTURE = re.compile(r"^[a-z0-9][a-z0-9-]*$")
+_CONFFILE = re.compile(r"^(/.*) (newconffile|[0-9a-f]{32})((?: (?:obsolete|remove-on-upgrade))*)$")
+_PLAIN_DIGESTS = re.compile(rb"(?:[0-9a-f]{32}  [^/.\0\n][^\0\n]*\n)*")
+_DIGEST_LINE = re.compile(rb"^(\\?)([0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32}) [ *]?(?:\./|/)?(.+)$", re.DOTALL)
+_ESCAPE = re.compile(rb"\\([\\nr])")
+
+
+class Conffile(NamedTuple):
+    """One conffile: its path, its MD5 as packaged (`None`: not configured yet), and what else dpkg notes about it."""
+
+    path: bytes
+    digest: bytes | None
+    obsolete: bool
+    remove_on_upgrade: bool
+
+
+class Package(NamedTuple):
+    """One paragraph of the status file, as far as verification needs it."""
+
+    name: str
+    architecture: str
+    version: str
+    multi_arch: str
+    flag: str
+    state: str
+    conffiles: tuple[Conffile, ...]
+
+    @property
+    def label(self) -> str:
+        """The name by which dpkg's files and messages know it: with architecture where several can be installed."""
+        return f"{self.name}:{self.architecture}" if self.multi_arch == "same" else self.name
+
+
+class Diversion(NamedTuple):
+    """Where a path is moved, and by which package (``:`` for the local administrator)."""
+
+    target: bytes
+    owner: str
+
+
+class Complaints:
+    """Complaints about one file, those of one kind counted together with the first line that showed it."""
+
+    def __init__(self) -> None:
+        """Begin without complaints."""
+        self._seen: dict[str, list[int]] = {}
+
+    def add(self, what: str, line: int) -> None:
+        """Note that a line (counted from 1) is wrong in some way."""
+        self._seen.setdefault(what, []).append(line)
+
+    def sentences(self) -> list[str]:
+        """Return one sentence for each kind."""
+        return [
+            f"line {lines[0]} {what}"
+            if len(lines) == 1
+            else f"line {lines[0]} {what}, and {len(lines) - 1} more like it"
+            for what, lines in self._seen.items()
+        ]
+
+
+def parse_status(data: bytes, journal: bool = False) -> tuple[list[Package], list[str]]:
+    """Parse ``status``, or a fragment of its journal in ``updates``. Returns the sound packages, and complaints."""
+    complaints = Complaints()
+    packages: list[Package] = []
+    for line, fields in _paragraphs(data, complaints):
+        package = _package(fields, line, complaints)
+        if package is not None:
+            packages.append(package)
+    sentences = complaints.sentences()
+    if not journal and data and not data.endswith(b"\n\n"):
+        sentences.append("it ends inside a paragraph: it is truncated")
+    if not data.strip():
+        sentences.append("it is empty")
+    return packages, sentences
+
+
+def _paragraphs(data: bytes, complaints: Complaints) -> list[tuple[int, dict[str, str]]]:
+    """Split RFC 822 style paragraphs; returns each with the number of its first line."""
+    paragraphs: list[tuple[int, dict[str, str]]] = []
+    fields: dict[str, str] = {}
+    start, name = 1, ""
+    for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n"), 1):
+        if "\0" in line:
+            complaints.add("contains NUL bytes", number)
+            name = ""
+        elif not line.strip(" \t"):
+            if fields:
+                paragraphs.append((start, fields))
+            fields, name = {}, ""
+        elif line[0] in " \t":
+            if not name:
+                complaints.add("continues no field", number)
+            else:
+                fields[name] += "\n" + line.strip(" \t")
+        else:
+            start = start if fields else number
+            name = _add_field(line, number, fields, complaints)
+    if fields:
+        paragraphs.append((start, fields))
+    return paragraphs
+
+
+def _add_field(line: str, number: int, fields: dict[str, str], complaints: Complaints) -> str:
+    match = _FIELD.match(line)
+    if match is None:
+        complaints.add("is neither a field nor a continuation", number)
+        return ""
+    name = match.group(1).lower()
+    if name in fields:
+        complaints.add("repeats a field of its paragraph", number)
+    fields[name] = match.group(2)
+    return name
+
+
+def _package(fields: dict[str, str], line: int, complaints: Complaints) -> Package | None:
+    """Make a package of a paragraph, or complain."""
+    name = fields.get("package", "")
+    if not _PACKAGE_NAME.match(name):
+        complaints.add("begins a paragraph without a valid package name", line)
+        return None
+    words = fields.get("status", "").split()
+    if len(words) != 3 or words[0] not in WANTS or words[1] not in FLAGS or words[2] not in STATES:
+        complaints.add("begins a paragraph without a valid status", line)
+        return None
+    architecture = fields.get("architecture", "")
+    if words[2] not in ("not-installed", "config-files") and not (
+        _ARCHITECTURE.match(architecture) and fields.get("version")
+    ):
+        complaints.add("begins a paragraph of an installed package without a valid architecture and version", line)
+        return None
+    conffiles = _conffiles(fields.get("conffiles", ""), line, complaints)
+    return Package(
+        name, architecture, fields.get("version", ""), fields.get("multi-arch", ""), words[1], words[2], conffiles
+    )
+
+
+def _conffiles(value: str, line: int, complaints: Complaints) -> tuple[Conffile, ...]:
+    """Parse the field Conffiles. A path may hold spaces, so a line is read from its right end."""
+    conffiles: list[Conffile] = []
+    for row in value.split("\n"):
+        if not row:
+            continue
+        match = _CONFFILE.match(row)
+        if match is None:
+            complaints.add("begins a paragraph with an invalid conffile", line)
+            continue
+        digest = None if match.group(2) == "newconffile" else match.group(2).encode()
+        flags = match.group(3).split()
+        path = match.group(1).encode("utf-8", "surrogateescape")
+        conffiles.append(Conffile(path, digest, "obsolete" in flags, "remove-on-upgrade" in flags))
+    return tuple(conffiles)
+
+
+def parse_list(data: bytes) -> tuple[list[bytes], list[str]]:
+    """Parse a package's ``.list``: one absolute path a line. Returns the paths but for the root itself."""
+    lines = data.split(b"\n")
+    sentences = _ending(lines)
+    if b"\0" not in data and b"/../" not in data and data.startswith(b"/.\n/") and b"/..\n" not in data:
+        paths = lines[1:]
+        if all(path.startswith(b"/") for path in paths):
+            return paths, sentences
+    complaints = Complaints()
+    paths = []
+    for number, line in enumerate(lines, 1):
+        if line == b"/.":
+            continue
+        if b"\0" in line:
+            complaints.add("contains NUL bytes", number)
+        elif not line.startswith(b"/") or line.rpartition(b"/")[2] in (b"", b".", b"..") or b"/../" in line:
+            complaints.add("is not an absolute path", number)
+        else:
+            paths.append(line)
+    return paths, complaints.sentences() + sentences
+
+
+def parse_md5sums(data: bytes) -> tuple[dict[bytes, bytes], list[str]]:
+    r"""Parse a package's ``.md5sums``. Returns absolute path -> digest in hexadecimal, and complaints.
+
+    Accepts what is seen in the wild: one space, ``./`` or ``/`` before the path, longer digests, and the escape of
+    md5sum(1) (a leading backslash, then ``\\`` and ``\n`` in the name).
+    """
+    if _PLAIN_DIGESTS.fullmatch(data):
+        return {b"/" + line[34:]: line[:32] for line in data.split(b"\n")[:-1]}, []
+    complaints = Complaints()
+    digests: dict[bytes, bytes] = {}
+    lines = data.split(b"\n")
+    sentences = _ending(lines)
+    for number, line in enumerate(lines, 1):
+        match = _DIGEST_LINE.match(line)
+        if b"\0" in line:
+            complaints.add("contains NUL bytes", number)
+        elif match is None or match.group(3).rpartition(b"/")[2] in (b"", b".", b".."):
+            complaints.add("is not a digest and a path", number)
+        else:
+            path = match.group(3)
+            if match.group(1):
+                path = _ESCAPE.sub(lambda found: {b"n": b"\n", b"r": b"\r"}.get(found.group(1), b"\\"), path)
+            digests[b"/" + path] = match.group(2)
+    return digests, complaints.sentences() + sentences
+
+
+def parse_diversions(data: bytes) -> tuple[dict[bytes, Diversion], list[str]]:
+    """Parse ``diversions``: groups of three lines (contested path, where it went, who moved it)."""
+    if not data:
+        return {}, []
+    lines = data.split(b"\n")
+    sentences = _ending(lines)
+    if len(lines) % 3:
+        sentences.append("its number of lines is not a multiple of three")
+    complaints = Complaints()
+    diversions: dict[bytes, Diversion] = {}
+    for number in range(0, len(lines) - 2, 3):
+        path, target, owner = lines[number : number + 3]
+        name = owner.decode("utf-8", "surrogateescape")
+        if b"\0" in path + target + owner:
+            complaints.add("begins a diversion that contains NUL bytes", number + 1)
+        elif path[:1] != b"/" or target[:1] != b"/" or not (name == ":" or _PACKAGE_NAME.match(name)):
+            complaints.add("begins a diversion that is not two absolute paths and a package", number + 1)
+        else:
+            diversions[path] = Diversion(target, name)
+    return diversions, complaints.sentences() + sentences
+
+
+def parse_statoverride(data: bytes) -> list[str]:
+    """Check the syntax of ``statoverride`` (user, group, octal mode, path). Returns complaints."""
+    if not data:
+        return []
+    lines = data.split(b"\n")
+    sentences = _ending(lines)
+    complaints = Complaints()
+    for number, line in enumerate(lines, 1):
+        if b"\0" in line:
+            complaints.add("contains NUL bytes", number)
+        elif not re.match(rb"^[^ ]+ [^ ]+ [0-7]{1,5} /", line):
+            complaints.add("is not user, group, mode and path", number)
+    return complaints.sentences() + sentences
+
+
+def parse_path_filters(data: bytes) -> list[PathFilter]:
+    """Return the rules ``path-exclude`` and ``path-include`` of one dpkg configuration file, in order."""
+    filters: list[PathFilter] = []
+    for line in data.split(b"\n"):
+        match = re.match(rb"^\s*path-(exclude|include)(?:\s*=\s*|\s+)(.*?)\s*$", line)
+        if match is not None:
+            pattern = match.group(2).strip(b"\"'")
+            filters.append(PathFilter(glob(pattern), match.group(1) == b"include"))
+    return filters
+
+
+def glob(pattern: bytes) -> re.Pattern[bytes]:
+    """Compile a glob as dpkg means it: ``*`` also matches a slash (fnmatch(3) without FNM_PATHNAME)."""
+    return re.compile(fnmatch.translate(pattern.decode("latin-1")).encode("latin-1"))
+
+
+def describe(path: bytes) -> str:
+    """Return a path for a message: as text, and cut when it is absurdly long."""
+    shown = text(path)
+    return shown if len(shown) <= 200 else shown[:200] + "..."
+
+
+def _ending(lines: list[bytes]) -> list[str]:
+    """Take the last line off the lines of a file: it is empty, or cut off and not to be believed. Say what it was."""
+    last = lines.pop()
+    if last:
+        return ["it does not end in a newline: it is truncated"]
+    return [] if lines else ["it is empty"]

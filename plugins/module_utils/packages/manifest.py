@@ -1,0 +1,149 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The common model of every package manager: what should be where, and what is wrong with the database that says so.
+
+Nothing here reads a file or judges one. A reader (``dpkg.py``) makes a `Manifest`, ``verify.py`` makes `Observation`
+objects from it and the disk, and ``verdict.py`` turns both into findings.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import NamedTuple
+
+FILE = "file"
+CONFFILE = "conffile"
+DIRECTORY = "directory"
+#: The database names the path and no more: a symbolic link, an empty directory, rarely something else.
+UNKNOWN = "unknown"
+#: The database has a digest for the path, but no package lists it.
+UNLISTED = "unlisted"
+
+
+class Entry:
+    """One path on disk and what the packages say about it.
+
+    ``path`` is where it is looked for: absolute inside the root, diversions applied, links in its directory resolved.
+    ``listed`` is the name that the package gives it. ``kind`` is one of the constants above. ``digest`` is the expected
+    digest in lower-case hexadecimal (32 digits MD5, 40 SHA-1, 64 SHA-256) or `None`; ``other_digests`` are what further
+    owners say, where they disagree. ``undigested`` are owners that list the path and record no digest for it.
+    ``diverted_by`` is the package that moved the path here (``:`` for the local administrator).
+    """
+
+    __slots__ = ("digest", "diverted_by", "kind", "listed", "other_digests", "packages", "path", "undigested")
+
+    def __init__(self, path: bytes, listed: bytes, kind: str, package: str) -> None:
+        """Make the entry of a first owner."""
+        self.path = path
+        self.listed = listed
+        self.kind = kind
+        self.packages: list[str] = [package]
+        self.digest: bytes | None = None
+        self.other_digests: tuple[bytes, ...] = ()
+        self.undigested: tuple[str, ...] = ()
+        self.diverted_by: str | None = None
+
+
+class DatabaseProblem(NamedTuple):
+    """Something wrong with the package database itself: the file (inside the root), what, and what to do about it."""
+
+    file: str
+    problem: str
+    remedy: str
+
+
+class Gap(NamedTuple):
+    """Something that was not verified. ``detail`` is for a person; equal (reason, detail) are counted together."""
+
+    reason: str
+    detail: str
+    packages: tuple[str, ...]
+    files: int
+    example: str
+
+
+class PackageState(NamedTuple):
+    """An installed package that its own database does not call complete, in that database's words."""
+
+    package: str
+    state: str
+    broken: bool
+
+
+class PathFilter(NamedTuple):
+    """One rule of the package manager on what to leave out when it unpacks; the last that matches a path decides."""
+
+    pattern: re.Pattern[bytes]
+    include: bool
+
+
+@dataclasses.dataclass
+class Manifest:
+    """What the package database of one root says."""
+
+    entries: list[Entry] = dataclasses.field(default_factory=list)
+    installed: list[str] = dataclasses.field(default_factory=list)
+    problems: list[DatabaseProblem] = dataclasses.field(default_factory=list)
+    gaps: list[Gap] = dataclasses.field(default_factory=list)
+    states: list[PackageState] = dataclasses.field(default_factory=list)
+    filters: list[PathFilter] = dataclasses.field(default_factory=list)
+    #: Properties that this kind of database does not record, so that nobody can verify them with it.
+    not_recorded: tuple[str, ...] = ()
+    #: Where the digests of each package are kept, for messages about one that is lacking.
+    digest_files: dict[str, str] = dataclasses.field(default_factory=dict)
+    #: The database file in which package states are kept.
+    state_file: str = ""
+
+
+class Observation(NamedTuple):
+    """What was found at an entry's path, where that is not plainly what was expected.
+
+    ``number`` is the entry's place in the manifest. ``file_type`` is ``file``, ``directory``, ``symlink``, ``fifo``,
+    ``socket``, ``character_device``, ``block_device`` or ``missing``. ``digest``, ``size`` and ``target`` are what was
+    read, as far as it could be; ``target_digest`` is that of the regular file to which a symbolic link leads inside the
+    root, ``target_is_directory`` whether it leads to a directory. ``error`` is the errno of what failed, ``offset``
+    where in the file. ``busy`` is true when the file changed while it was read, several times over.
+    """
+
+    number: int
+    file_type: str
+    digest: bytes | None = None
+    size: int | None = None
+    target: bytes | None = None
+    target_digest: bytes | None = None
+    target_is_directory: bool = False
+    error: int | None = None
+    offset: int | None = None
+    busy: bool = False
+
+
+class Finding(NamedTuple):
+    """One path that is not what its packages say; ``category`` is the result's ``class``."""
+
+    category: str
+    path: bytes
+    packages: tuple[str, ...]
+    expected: dict[str, object]
+    actual: dict[str, object]
+
+
+def text(path: bytes) -> str:
+    r"""Return a path as text that is valid UTF-8 whatever the path is: other bytes are written ``\xNN``."""
+    return path.decode("utf-8", "backslashreplace")
+
+
+def is_utf8(path: bytes) -> bool:
+    """Tell whether a path is valid UTF-8, so that its text is the whole truth about it."""
+    try:
+        path.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def algorithm(digest: bytes) -> str:
+    """Return the name of the digest algorithm whose hexadecimal form has this length."""
+    return {32: "md5", 40: "sha1", 64: "sha256"}[len(digest)]

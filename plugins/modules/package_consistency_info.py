@@ -1,0 +1,318 @@
+#!/usr/bin/python
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module ringmaster.webops.package_consistency_info."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: package_consistency_info
+short_description: Find the files of an operating system that are not what its packages say
+version_added: 0.1.0
+description:
+  - Compares every file that the installed packages list with what is on disk. Finds changed content, missing files,
+    directories and links, files of another type, and files that cannot be read.
+  - The package database lies on the same disk. It is checked first, and its damage is reported as such in
+    RV(database_problems). What could not be verified, and why, is part of the result in RV(coverage), so that silence
+    never means that all is well.
+  - Reads C(dpkg) databases (Debian and Ubuntu). Runs no command, takes no lock, opens nothing but regular files, and
+    follows no link out of O(root).
+  - Needs no privileges. What only root may read is counted in RV(coverage) when run as another user.
+extends_documentation_fragment:
+  - ringmaster.webops.attributes
+  - ringmaster.webops.attributes.info_module
+  - ringmaster.webops.attributes.actiongroup_webops
+attributes:
+  check_mode:
+    support: full
+    details:
+      - This module only reads, so check mode changes nothing about what it does, but for O(report_path), which is not
+        written.
+options:
+  root:
+    description:
+      - Root directory of the system to verify. Another one than V(/) can be that of a mounted disk, of a container or of
+        a chroot.
+    type: path
+    default: /
+  packages:
+    description:
+      - Names of the packages to verify, or shell globs such as V(libssl*). With an architecture, V(libc6:amd64) is one
+        of several siblings. Empty means all installed packages.
+      - The database is checked as a whole in any case. Packages that are not asked for, and names that no installed
+        package has, are counted in RV(coverage).
+    type: list
+    elements: str
+    default: []
+  exclude:
+    description:
+      - Paths not to look at. Each is a shell glob, whose C(*) also matches a slash, or a dictionary of C(path) (the glob)
+        and C(reason).
+      - Paths are those below O(root), beginning with a slash. What is excluded is counted in RV(coverage) with its
+        reason.
+    type: list
+    elements: raw
+    default: []
+  conffiles:
+    description:
+      - What to do about configuration files that belong to packages.
+      - V(report) compares them too. A difference is a finding of class V(config_changed) or V(config_missing), which
+        does not make a system inconsistent, because an administrator may well have made it.
+      - V(ignore) does not look at them and counts them in RV(coverage).
+    type: str
+    choices: [report, ignore]
+    default: report
+  jobs:
+    description:
+      - Number of processes that read files at the same time. The default is the number of CPUs that the module may use.
+    type: int
+  max_findings:
+    description:
+      - How many entries RV(findings), and RV(database_problems), hold at most. The worst come first. RV(summary) counts
+        all of them, and O(report_path) lists all of them.
+    type: int
+    default: 100
+  report_path:
+    description:
+      - File on the host to write the whole result to, as JSON lines. The key C(record) of a line is V(summary) (the
+        first), V(database_problem) or V(finding).
+      - Its directory must exist. The file is written with mode 0600, and in one go.
+    type: path
+author:
+  - ringmaster.webops contributors (@ringmaster-webops)
+"""
+
+EXAMPLES = r"""
+- name: Verify every file of every package
+  ringmaster.webops.package_consistency_info:
+  become: true
+  register: packages
+
+- name: Stop where the disk is not to be trusted
+  ansible.builtin.assert:
+    that: packages.summary.verdict in ['consistent', 'incomplete']
+    fail_msg: "{{ packages.summary }}"
+
+- name: Verify a mounted disk from outside, and keep the whole list there
+  ringmaster.webops.package_consistency_info:
+    root: /mnt/rescue
+    report_path: /var/tmp/rescue.jsonl
+  become: true
+
+- name: Verify the web server, and leave alone what an agent rewrites
+  ringmaster.webops.package_consistency_info:
+    packages:
+      - nginx*
+      - libssl3
+    exclude:
+      - path: /usr/share/nginx/html/*
+        reason: replaced by the deployment
+"""
+
+RETURN = r"""
+summary:
+  description: The verdict, and how much was found.
+  returned: success
+  type: dict
+  contains:
+    verdict:
+      description:
+        - V(consistent) - nothing is wrong and everything was verified.
+        - V(incomplete) - nothing is wrong, but not everything was verified; RV(coverage) says what.
+        - V(inconsistent) - something is not what its package says.
+        - V(database_unsound) - the package database itself is damaged, so the rest means less than it says.
+      type: str
+      sample: inconsistent
+    findings_total:
+      description: Number of findings, those included that RV(findings) has no room for.
+      type: int
+      sample: 1
+    by_class:
+      description: Number of findings of each class.
+      type: dict
+      sample: {content_changed: 1}
+    database_problems_total:
+      description: Number of problems of the database, those included that RV(database_problems) has no room for.
+      type: int
+      sample: 0
+coverage:
+  description: What was verified and what was not.
+  returned: success
+  type: dict
+  contains:
+    packages:
+      description:
+        - Packages with files on disk - C(installed), those of which everything was C(verified), and those of which
+          something was C(not_verified).
+      type: dict
+      sample: {installed: 350, verified: 349, not_verified: 1}
+    files:
+      description:
+        - Paths that these packages list, directories and links included - C(listed), C(verified) and C(not_verified).
+        - Of a directory and of a link only existence and type can be verified.
+      type: dict
+      sample: {listed: 21000, verified: 20999, not_verified: 1}
+    bytes_read:
+      description: Bytes read from files for their digests.
+      type: int
+      sample: 812345678
+    gaps:
+      description:
+        - What was not verified. C(reason) is V(permission_denied), V(busy) (the file kept changing), V(no_digest),
+          V(no_file_list), V(no_status), V(not_listed), V(not_selected), V(no_such_package), V(excluded),
+          V(conffiles_ignored), V(conffile_not_configured) or V(not_done).
+        - C(detail) says it to a person, C(packages) and C(files) count, C(examples) are a few paths or packages.
+      type: list
+      elements: dict
+      sample:
+        - reason: permission_denied
+          detail: this user may not read it
+          packages: 1
+          files: 1
+          examples: [/etc/sudoers]
+    not_recorded:
+      description: Properties that this kind of package database does not record, so that they were not verified.
+      type: list
+      elements: str
+      sample: [mode, owner, group, size, symlink_target]
+database_problems:
+  description: What is wrong with the package database itself. At most O(max_findings) entries.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    file:
+      description: File of the database, as a path inside O(root).
+      type: str
+      sample: /var/lib/dpkg/info/nginx.list
+    problem:
+      description: What is wrong with it.
+      type: str
+      sample: line 12 contains NUL bytes
+    remedy:
+      description: What to do about it.
+      type: str
+      sample: Install the same version of the package again from its .deb
+findings:
+  description: What is not as the packages say. The worst classes come first. At most O(max_findings) entries.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: Path inside O(root), where it really lies. Bytes that are no UTF-8 are written as C(\xNN).
+      type: str
+      sample: /usr/sbin/nginx
+    path_b64:
+      description: The exact path as base64.
+      returned: when the path is not valid UTF-8
+      type: str
+      sample: L3Vzci9zaGFyZS9j6Q==
+    packages:
+      description: The packages that own it.
+      type: list
+      elements: str
+      sample: [nginx]
+    class:
+      description:
+        - V(content_changed), V(unreadable) (with the error), V(type_changed), V(missing), V(diverted_target_missing)
+          and V(package_broken) make a system inconsistent.
+        - V(ownership_conflict) (packages disagree, one of them is right), V(relocated_by_symlink) (the right content
+          behind a link), V(package_not_configured), V(config_changed) and V(config_missing) do not.
+      type: str
+      sample: content_changed
+    expected:
+      description: What the database says - C(type), the digest by the name of its algorithm, and the like.
+      type: dict
+      sample: {type: file, md5: 764efa883dda1e11db47671c4a3bbd9e}
+    actual:
+      description: What is there - C(type), C(size), digest, C(target) of a link, C(error) and its C(offset).
+      type: dict
+      sample: {type: file, size: 3, md5: 900150983cd24fb0d6963f7d28e17f72}
+failures:
+  description:
+    - Why some files could not be looked at at all, such as a process that was killed. The module fails when there are
+      any, and returns everything else it found; the files are counted in RV(coverage) as V(not_done).
+  returned: success
+  type: list
+  elements: str
+  sample: []
+duration_ms:
+  description: How long it took, in milliseconds.
+  returned: success
+  type: int
+  sample: 2310
+report_path:
+  description: Where the whole list was written on the host; V(null) when it was not asked for, or in check mode.
+  returned: success
+  type: str
+  sample: /var/tmp/packages.jsonl
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError, WebopsError
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Exclusion, Options, check
+
+
+def exclusions(values: list[t.Any]) -> tuple[Exclusion, ...]:
+    """Take globs, and dictionaries of a glob and a reason. Raises `InvalidInputError`."""
+    taken = []
+    for value in values:
+        fields = {"path": value} if isinstance(value, str) else value
+        if not (
+            isinstance(fields, dict)
+            and set(fields) <= {"path", "reason"}
+            and isinstance(fields.get("path"), str)
+            and fields["path"]
+        ):
+            raise InvalidInputError(
+                f"exclude {value!r}",
+                "it is neither a glob nor a dictionary of path and reason",
+                "Write it as a glob, or as {path: GLOB, reason: TEXT}",
+            )
+        taken.append(Exclusion(fields["path"], str(fields.get("reason") or "excluded on request")))
+    return tuple(taken)
+
+
+def main() -> t.NoReturn:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "root": {"type": "path", "default": "/"},
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "exclude": {"type": "list", "elements": "raw", "default": []},
+            "conffiles": {"type": "str", "choices": ["report", "ignore"], "default": "report"},
+            "jobs": {"type": "int"},
+            "max_findings": {"type": "int", "default": 100},
+            "report_path": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    params: dict[str, t.Any] = module.params
+    try:
+        result = check(
+            Options(
+                root=params["root"],
+                packages=tuple(params["packages"]),
+                exclude=exclusions(params["exclude"]),
+                conffiles=params["conffiles"],
+                jobs=params["jobs"],
+                max_findings=params["max_findings"],
+                report_path=None if module.check_mode else params["report_path"],
+            )
+        )
+    except WebopsError as error:
+        module.fail_json(msg=str(error), value=error.value, reason=error.reason, remedy=error.remedy)
+    failures = result["failures"]
+    if failures:
+        module.fail_json(msg=f"Some files could not be looked at: {failures}. Look into the kernel's log.", **result)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()
