@@ -1,0 +1,154 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a person has to look at: facts of one host and a moment -> reasons, each with a level.
+
+A level says what it asks of the reader, from best to worst: ``ok`` nothing; ``attention`` a look in working hours;
+``unknown`` something could not be measured, so it may be anything; ``critical`` visitors or data are affected, or soon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.endpoint import Certificate, Endpoint
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.packages import Packages
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.reading import iso
+
+OK, ATTENTION, UNKNOWN, CRITICAL = "ok", "attention", "unknown", "critical"
+LEVELS = (OK, ATTENTION, UNKNOWN, CRITICAL)
+
+GOOD_GRADES = ("A+", "A", "A-")
+FAIR_GRADES = ("B", "C")
+
+# A certificate that nobody renewed: at most so long before its end, and for short-lived ones at most this part of its
+# life. Automatic renewal comes earlier, usually when a third of the life is left.
+EXPIRY_ATTENTION = (timedelta(days=21), 4)
+EXPIRY_CRITICAL = (timedelta(days=7), 10)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a host is not simply ``ok``: a level, the rule that says so, and a sentence with the value."""
+
+    level: str
+    rule: str
+    text: str
+
+
+def worst_level(levels: Iterable[str]) -> str:
+    """Return the worst of ``levels``; ``ok`` when there is none."""
+    return max(levels, key=LEVELS.index, default=OK)
+
+
+def host_reasons(
+    error: str | None, packages: Packages | None, endpoints: Iterable[Endpoint], now: datetime
+) -> tuple[Reason, ...]:
+    """Return everything that is to be said about a host at ``now``, worst first. Same facts, same reasons."""
+    endpoints = tuple(endpoints)
+    reasons = []
+    if error is not None:
+        extent = "measured in part" if packages is not None or endpoints else "not measured"
+        reasons.append(Reason(UNKNOWN, "host_error", f"{extent}: {error}"))
+    elif packages is None and not endpoints:
+        reasons.append(Reason(UNKNOWN, "nothing_measured", "nothing was measured on this host"))
+    if packages is not None:
+        reasons.extend(_package_reasons(packages))
+    for endpoint in endpoints:
+        reasons.extend(_endpoint_reasons(endpoint, now))
+    return tuple(sorted(reasons, key=lambda reason: -LEVELS.index(reason.level)))
+
+
+def _endpoint_reasons(endpoint: Endpoint, now: datetime) -> Iterable[Reason]:
+    if not endpoint.reachable:
+        yield Reason(
+            CRITICAL, "endpoint_unreachable", f"{endpoint.label} gave no TLS answer: {endpoint.error or 'no reason'}"
+        )
+        return
+    if endpoint.error is not None:
+        yield Reason(UNKNOWN, "endpoint_error", f"{endpoint.label} was measured in part: {endpoint.error}")
+    yield from _grade_reasons(endpoint)
+    for certificate in endpoint.certificates:
+        yield from _certificate_reasons(endpoint.label, certificate, now)
+
+
+def _grade_reasons(endpoint: Endpoint) -> Iterable[Reason]:
+    grade = endpoint.grade
+    if grade is None:
+        yield Reason(UNKNOWN, "grade_missing", f"{endpoint.label} has no grade")
+    elif grade not in GOOD_GRADES:
+        level = ATTENTION if grade in FAIR_GRADES else CRITICAL
+        yield Reason(level, "grade", f"{endpoint.label} has grade {grade}{_because(endpoint)}")
+    elif endpoint.grade_is_upper_bound:
+        missing = ", ".join(endpoint.grade_missing_facts) or "facts that the result does not name"
+        yield Reason(
+            ATTENTION, "grade_upper_bound", f"{endpoint.label} has grade {grade} at best; not measured: {missing}"
+        )
+
+
+def _because(endpoint: Endpoint) -> str:
+    """Return what explains the grade: for T and M the trust, else the caps that hold it down."""
+    if endpoint.grade in ("T", "M"):
+        trust = [one.trust_reason for one in endpoint.certificates if one.trust_reason and one.trusted is not True]
+        names = ["the certificate does not name the server"] * (endpoint.grade == "M")
+        ignored = [f"{endpoint.grade_trust_ignored} without that"] * (endpoint.grade_trust_ignored is not None)
+        causes = list(dict.fromkeys([*names, *trust, *ignored]))
+    else:
+        caps = [cap for cap in endpoint.caps if cap.limit in (None, endpoint.grade)]
+        causes = [f"{cap.subject} ({cap.detail})" if cap.detail else cap.subject for cap in caps]
+    return ": " + "; ".join(causes) if causes else ""
+
+
+def _certificate_reasons(label: str, certificate: Certificate, now: datetime) -> Iterable[Reason]:
+    if certificate.not_before is not None and now < certificate.not_before:
+        since = iso(certificate.not_before)
+        yield Reason(CRITICAL, "certificate_not_yet_valid", f"the certificate of {label} is valid from {since} only")
+    days, end = certificate.days_left(now), certificate.not_after
+    if days is None or end is None:
+        return
+    if end <= now:
+        yield Reason(CRITICAL, "certificate_expired", f"the certificate of {label} expired on {iso(end)}")
+        return
+    for level, limit in ((CRITICAL, EXPIRY_CRITICAL), (ATTENTION, EXPIRY_ATTENTION)):
+        if end - now < _notice(certificate, limit):
+            left = "today" if days == 0 else f"in {days} day{'s' * (days != 1)}"
+            yield Reason(level, "certificate_expires", f"the certificate of {label} expires {left}, on {iso(end)}")
+            return
+
+
+def _notice(certificate: Certificate, limit: tuple[timedelta, int]) -> timedelta:
+    longest, part = limit
+    if certificate.not_before is None or certificate.not_after is None:
+        return longest
+    return min(longest, (certificate.not_after - certificate.not_before) / part)
+
+
+def _package_reasons(packages: Packages) -> Iterable[Reason]:
+    verdict = packages.verdict
+    if verdict == "inconsistent":
+        classes = ", ".join(f"{count} {name}" for name, count in packages.by_class.items() if count)
+        yield Reason(CRITICAL, "packages_inconsistent", f"package content differs: {classes or 'see the findings'}")
+    elif verdict == "database_unsound":
+        files = ", ".join(dict.fromkeys(problem.file for problem in packages.database_problems)) or "no file named"
+        yield Reason(CRITICAL, "package_database_unsound", f"the package database cannot be believed: {files}")
+    elif verdict == "incomplete":
+        yield Reason(
+            ATTENTION, "packages_incomplete", f"nothing wrong in what was verified, but {_uncovered(packages)}"
+        )
+    elif verdict != "consistent":
+        said = f"the verdict is {verdict!r}" if verdict else "the result has no verdict"
+        yield Reason(UNKNOWN, "packages_verdict_unknown", f"packages: {said}")
+    if packages.files.verified is None or packages.packages.verified is None:
+        yield Reason(UNKNOWN, "packages_coverage_unknown", "packages: the result does not say how much was verified")
+
+
+def _uncovered(packages: Packages) -> str:
+    missing = [
+        f"{count} {name}"
+        for name, count in (("packages", packages.packages.not_verified), ("files", packages.files.not_verified))
+        if count
+    ]
+    return f"{' and '.join(missing)} were not verified" if missing else "the verification was not complete"
