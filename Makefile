@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo audit test test-unit test-sanity test-integration test-molecule proof lint bench docs clean distclean \
-        environment environment-2.19 development test-programs
+        environment development lab-programs test-programs
 
 setup = scripts/setup.sh
 bin = .venv/bin
@@ -22,7 +22,7 @@ audit: ## Audit this machine: packages and TLS listeners, read-only (AUDIT_TARGE
 	@WITHOUT_PACKAGES=1 $(setup) venv .venv control-node
 	@AUDIT_TARGETS='$(AUDIT_TARGETS)' extensions/demo/audit
 
-test: ## The tests: sanity, integration, molecule, units (about 20 minutes cold, root, Debian)
+test: development lab-programs test-programs ## The tests: sanity, integration, molecule, units (about 20 minutes cold, root, Debian)
 	@scripts/test.sh
 
 proof: development test-programs ## The long proofs: fault injection, hostile peers, scale
@@ -30,6 +30,7 @@ proof: development test-programs ## The long proofs: fault injection, hostile pe
 
 clean: ## Undo what the lab did to the machine, remove what was built (keeps .venv and the lab's base trees)
 	@if [ -x $(bin)/python ]; then $(lab) clean; fi
+	@$(setup) remove-packages
 	@rm -rf build .ansible .mypy_cache .pytest_cache .ruff_cache tests/output
 
 distclean: clean ## Remove everything that is not in the repository
@@ -46,7 +47,7 @@ test-sanity: development test-programs ## ansible-test sanity, every test on eve
 test-integration: development test-programs ## Integration targets against real servers (TARGETS=... for some)
 	@scripts/integration.sh .venv $(TARGETS)
 
-test-molecule: development test-programs ## The molecule scenarios on lab hosts
+test-molecule: development lab-programs ## The molecule scenarios on lab hosts
 	@scripts/molecule.sh test --all
 
 ## For those who change it
@@ -66,8 +67,8 @@ environment:
 development:
 	@$(setup) venv .venv development
 
-environment-2.19:
-	@$(setup) venv .venv-2.19 test 2.19
+lab-programs: environment
+	@$(setup) packages $$($(lab) packages)
 
 test-programs:
-	@$(setup) packages git=git openssl=openssl dpkg-deb=dpkg shellcheck=shellcheck
+	@$(setup) packages openssl shellcheck

@@ -7,7 +7,6 @@
 set -eu
 
 cd "$(dirname "$0")/.."
-extensions/lab/install_programs
 PATH="$PWD/.venv/bin:$PATH"
 ANSIBLE_HOME="$PWD/.ansible"
 export PATH ANSIBLE_HOME

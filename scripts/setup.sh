@@ -5,7 +5,8 @@
 #
 # Get this machine ready, and say what is missing where it may not do so itself.
 #
-#   setup.sh packages PROGRAM=PACKAGE...  install the Debian packages whose programs are missing (root on Debian only)
+#   setup.sh packages PACKAGE...          install the Debian packages that are missing (root on Debian only)
+#   setup.sh remove-packages              remove what `packages` installed, except what others need by now
 #   setup.sh venv DIRECTORY SET [CORE]    make or complete a Python environment: SET is control-node, test or
 #                                         development; CORE is an ansible-core release, by default the newest that runs
 #   setup.sh python [CORE]                print the Python that an environment would be made from
@@ -59,21 +60,37 @@ newest_core() {
 
 on_debian_as_root() { [ "$(id -u)" = 0 ] && [ -e /etc/debian_version ] && command -v apt-get >/dev/null; }
 
+installed_packages() { dpkg-query --show --showformat '${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p' | sort -u; }
+
 install_packages() {
     missing=''
-    for pair in "$@"; do
-        command -v "${pair%%=*}" >/dev/null 2>&1 || PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%=*}" >/dev/null 2>&1 ||
-            missing="$missing ${pair#*=}"
+    for package in "$@"; do
+        dpkg-query --show --showformat '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing="$missing $package"
     done
     [ -n "$missing" ] || return 0
     on_debian_as_root || die "missing here:$missing. Install them (on Debian, as root: apt-get install$missing), then run this again."
-    say "installing Debian packages:$missing"
-    export DEBIAN_FRONTEND=noninteractive
+    say "installing Debian packages:$missing (make clean removes them again)"
+    mkdir -p "$here/.lab"
+    before=$(mktemp)
+    installed_packages > "$before"
     # shellcheck disable=SC2086
     apt_install $missing
+    installed_packages | comm -13 "$before" - >> "$here/.lab/debian-packages"
+    rm -f "$before"
+}
+
+remove_packages() {
+    [ -s "$here/.lab/debian-packages" ] || return 0
+    say "removing the Debian packages that were installed for the lab and the tests"
+    # dpkg, unlike apt, never takes along another package that has come to depend on one of these.
+    xargs dpkg --remove < "$here/.lab/debian-packages" >/dev/null 2>&1 ||
+        say "some stay, because other packages depend on them by now"
+    rm -f "$here/.lab/debian-packages"
 }
 
 apt_install() {
+    DEBIAN_FRONTEND=noninteractive
+    export DEBIAN_FRONTEND
     apt-get install -qq -y --no-install-recommends "$@" >/dev/null 2>&1 && return
     apt-get update -qq >/dev/null || die "apt-get update failed. Check the network and the machine's apt sources, then run this again."
     apt-get install -qq -y --no-install-recommends "$@" >/dev/null ||
@@ -84,7 +101,6 @@ ensure_python() {
     [ -z "$(python_for 2.19)$(python_for 2.21)" ] || return 0
     if on_debian_as_root && [ "${WITHOUT_PACKAGES:-}" != 1 ]; then
         say "installing Debian packages: python3-venv"
-        export DEBIAN_FRONTEND=noninteractive
         apt_install python3-venv
         [ -z "$(python_for 2.19)$(python_for 2.21)" ] || return 0
     fi
@@ -111,6 +127,7 @@ make_venv() {
 
 case ${1:-} in
     packages) shift; install_packages "$@" ;;
+    remove-packages) remove_packages ;;
     venv) make_venv "$2" "$3" "${4:-}" ;;
     python) ensure_python; python_for "${2:-$(newest_core)}" ;;
     pythons)
@@ -118,5 +135,5 @@ case ${1:-} in
             found=$(find_python "$version" 'import ensurepip, ssl, venv')
             [ -z "$found" ] || dirname "$found"
         done ;;
-    *) die "unknown command '${1:-}'. Use packages, venv, python or pythons." ;;
+    *) die "unknown command '${1:-}'. Use packages, remove-packages, venv, python or pythons." ;;
 esac

@@ -8,7 +8,6 @@
 set -eu
 
 cd "$(dirname "$0")/.."
-make --no-print-directory development test-programs
 
 step() {
     printf '\n==> %s\n' "$*"
