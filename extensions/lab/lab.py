@@ -43,7 +43,7 @@ def _down(options: argparse.Namespace, clone: Clone) -> int:
     return 0
 
 
-def _list(options: argparse.Namespace, clone: Clone) -> int:
+def _list(_options: argparse.Namespace, clone: Clone) -> int:
     for place in lifecycle.labs_of(clone):
         lab = read_record(place.record)
         for host in lab.hosts if lab else ():
@@ -69,18 +69,18 @@ def _ssh(options: argparse.Namespace, clone: Clone) -> int:
     return subprocess.call([*lifecycle.ssh_command(place, options.host), *options.command])
 
 
-def _packages(options: argparse.Namespace, clone: Clone) -> int:
+def _packages(_options: argparse.Namespace, _clone: Clone) -> int:
     for package in machine.missing_packages():
         print(package)
     return 0
 
 
-def _clean(options: argparse.Namespace, clone: Clone) -> int:
+def _clean(_options: argparse.Namespace, clone: Clone) -> int:
     lifecycle.clean(clone)
     return 0
 
 
-def _distclean(options: argparse.Namespace, clone: Clone) -> int:
+def _distclean(_options: argparse.Namespace, clone: Clone) -> int:
     lifecycle.distclean(clone)
     return 0
 
@@ -90,7 +90,7 @@ def _supervise(options: argparse.Namespace, clone: Clone) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     parser = argparse.ArgumentParser(prog="lab.py", description=__doc__)
     commands = parser.add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
 

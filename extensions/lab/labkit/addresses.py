@@ -28,7 +28,7 @@ def _conflict(network: ipaddress.IPv4Network, in_use: Mapping[str, str]) -> str 
 
 
 def choose_network(in_use: Mapping[str, str], requested: str | None = None, pools: Iterable[str] = POOLS) -> str:
-    """A free /24, or the requested network when it is free.
+    """Return a free /24, or the requested network when it is free.
 
     `in_use` maps networks and addresses (CIDR) to the words that say who uses them. Raises LabError.
     """

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 ringmaster.webops contributors
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""apt's settings that lab hosts inherit from the machine (apt.conf(5)), and services on the machine's loopback. Pure."""
+"""apt's settings that lab hosts inherit from the machine (apt.conf(5)), services on its loopback. Pure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Setting:
 
 
 def parse_dump(text: str) -> list[Setting]:
-    """The settings that lab hosts inherit, from the output of `apt-config dump`."""
+    """Return the settings that lab hosts inherit, from the output of `apt-config dump`."""
     found = []
     for line in text.splitlines():
         match = re.fullmatch(r'(\S+) "(.*)";', line)
@@ -54,7 +54,7 @@ def with_environment_proxies(settings: Sequence[Setting], environment: Mapping[s
 
 
 def files_named(settings: Iterable[Setting]) -> list[str]:
-    """The files that the settings refer to (certificates and keys): they must be where the settings are."""
+    """Return the files that the settings refer to (certificates and keys): they must be where the settings are."""
     return [setting.value for setting in settings if _FILE_SETTING.fullmatch(setting.key)]
 
 
@@ -64,7 +64,7 @@ def is_loopback(host: str) -> bool:
 
 
 def seen_from_lab(url: str, gateway: str) -> tuple[str, int | None]:
-    """A URL as a lab host must write it: a service on the machine's loopback is reached by the lab's gateway.
+    """Return a URL as a lab host must write it: a service on the machine's loopback is reached by the lab's gateway.
 
     Returns the URL and the port on loopback that the gateway must pass on, or None.
     """
@@ -81,5 +81,5 @@ def seen_from_lab(url: str, gateway: str) -> tuple[str, int | None]:
 
 
 def render(settings: Iterable[Setting]) -> str:
-    """The settings as an apt.conf file."""
+    """Return the settings as an apt.conf file."""
     return "".join(f'{setting.key} "{setting.value}";\n' for setting in settings)

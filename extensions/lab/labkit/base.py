@@ -1,7 +1,7 @@
 # Copyright (c) 2026 ringmaster.webops contributors
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Base trees: a small Debian of each release, built with mmdebstrap, kept between runs, shared read-only by all hosts."""
+"""Base trees: a small Debian of each release, built with mmdebstrap, kept between runs, read-only for all hosts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from labkit import aptconfig, machine, sources
@@ -47,7 +48,7 @@ set -eu
 root="$1"; cache="$2"; authorities="$3"; own_sources="$4"
 cp -l -n "$root"/var/cache/apt/archives/*.deb "$cache"/ 2>/dev/null || true
 rm -f "$root"/var/cache/apt/archives/*.deb "$root"/var/cache/apt/*.bin
-rm -f "$root"/etc/apt/apt.conf.d/99mmdebstrap "$root"/etc/ssh/ssh_host_*
+rm -f "$root"/etc/apt/apt.conf.d/99mmdebstrap "$root"/etc/dpkg/dpkg.cfg.d/99mmdebstrap "$root"/etc/ssh/ssh_host_*
 if [ "$own_sources" = no ]; then rm -f "$root"/etc/apt/sources.list "$root"/etc/apt/sources.list.d/*; fi
 for unit in MASKED_UNITS; do ln -sf /dev/null "$root/etc/systemd/system/$unit"; done
 if [ -n "$(ls "$authorities")" ]; then
@@ -55,12 +56,22 @@ if [ -n "$(ls "$authorities")" ]; then
     chroot "$root" update-ca-certificates >/dev/null
 fi
 """.replace("MASKED_UNITS", " ".join(MASKED_UNITS))
+# Every release from 11 on is installed with /bin, /lib and /sbin in /usr; mmdebstrap's own hook knows that from 12 on.
+_MERGED_USR = "--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr"
+_MERGED_USR_11 = (
+    '--setup-hook=cd "$1"; for name in bin lib lib32 lib64 libx32 sbin; do '
+    'mkdir -p "usr/$name" && ln -s "usr/$name" . || exit; done'
+)
 _SKIPPED = "download/empty,essential/unlink,cleanup/apt/lists"
 
 
+def _merged_usr(suite: str) -> str:
+    return _MERGED_USR_11 if suite == "bullseye" else _MERGED_USR
+
+
 def recipe_digest(suite: str) -> str:
-    """Changes whenever a base tree built now could differ in kind from one built before."""
-    digest = hashlib.sha256("\n".join([suite, *PACKAGES, _RECIPE, _SKIPPED]).encode())
+    """Return what changes whenever a base tree built now could differ in kind from one built before."""
+    digest = hashlib.sha256("\n".join([suite, *PACKAGES, _RECIPE, _merged_usr(suite), _SKIPPED]).encode())
     for path in machine.local_ca_certificates():
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
@@ -80,7 +91,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def ensure(clone: Clone, suite: str, setup: machine.AptSetup) -> Path:
-    """The base tree of a release, built when it is not there. Raises LabError."""
+    """Return the base tree of a release, built when it is not there. Raises LabError."""
     path = base_path(clone, suite)
     if path.is_dir():
         return path
@@ -91,13 +102,19 @@ def ensure(clone: Clone, suite: str, setup: machine.AptSetup) -> Path:
     return path
 
 
+def ensure_all(clone: Clone, suites: Iterable[str], setup: machine.AptSetup) -> None:
+    """Build the base trees that are not there, several at a time. Raises LabError."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        list(pool.map(lambda suite: ensure(clone, suite, setup), sorted(set(suites))))
+
+
 def _build(clone: Clone, suite: str, path: Path, setup: machine.AptSetup) -> None:
     for leftover in clone.bases.glob(f".new-{suite}-*"):
         remove_tree(leftover)
     cache = clone.apt_cache(suite)
     cache.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".new-{suite}-", dir=clone.bases))
-    os.chmod(work, 0o755)
+    work.chmod(0o755)
     try:
         command = _command(work, suite, cache, machine.debian_sources(setup, suite, clone.bases), setup.settings)
         with (clone.bases / f"{suite}.log").open("wb") as log:
@@ -131,7 +148,7 @@ def _environment() -> dict[str, str]:
 
 
 def quote(path: Path) -> str:
-    """The path as one word of a shell command (mmdebstrap's hooks are such)."""
+    """Return the path as one word of a shell command (mmdebstrap's hooks are such)."""
     return shlex.quote(str(path))
 
 
@@ -156,7 +173,9 @@ def _command(
         f"--skip={_SKIPPED}",
         f"--include={','.join(PACKAGES)}",
         f"--aptopt={options}",
-        "--hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr",
+        _merged_usr(suite),
+        # Whether the disk has it all matters when the tree is whole, not at every file.
+        "--dpkgopt=force-unsafe-io",
         f'--setup-hook=mkdir -p "$1"/var/cache/apt/archives && cp -al {quote(cache)}/. "$1"/var/cache/apt/archives/',
         *(f'--setup-hook=install -D -m 600 {quote(path)} "$1"{quote(path)}' for path in machine.apt_credentials()),
         f'--customize-hook=sh {quote(recipe)} "$1" {quote(cache)} {quote(authorities)} {own_sources}',
@@ -176,13 +195,8 @@ def _command(
 def prune(clone: Clone, in_use: set[str]) -> None:
     """Remove base trees of former recipes that no host uses. `in_use`: directory names."""
     for path in clone.bases.glob("*-*"):
-        suite = path.name.rpartition("-")[0]
-        if (
-            path.is_dir()
-            and not path.name.startswith(".")
-            and path.name not in in_use
-            and path != base_path(clone, suite)
-        ):
+        current = base_path(clone, path.name.rpartition("-")[0])
+        if path.is_dir() and not path.name.startswith(".") and path.name not in in_use and path != current:
             remove_tree(path)
 
 

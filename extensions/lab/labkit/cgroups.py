@@ -25,13 +25,11 @@ def unified_root() -> Path:
     """Where the unified hierarchy is mounted, alone (cgroup v2) or beside the old ones. Raises LabError."""
     for path in _mounted("cgroup2"):
         return path
-    raise LabError(
-        "/proc/self/mounts: no cgroup2 file system; mount one (mount -t cgroup2 none /sys/fs/cgroup/unified)"
-    )
+    raise LabError("/proc/self/mounts: no cgroup2 file system; mount one (mount -t cgroup2 none PATH)")
 
 
 def group(machine: str) -> Path:
-    """The control group of a host."""
+    """Return the control group of a host."""
     return unified_root() / PARENT / machine
 
 
@@ -41,7 +39,7 @@ def _shadows() -> list[Path]:
 
 
 def all_groups(prefix: str) -> list[Path]:
-    """The control groups of all hosts whose machine names begin so."""
+    """Return the control groups of all hosts whose machine names begin so."""
     return sorted((unified_root() / PARENT).glob(f"{prefix}*"))
 
 
@@ -52,8 +50,8 @@ def enter(path: Path) -> None:
         (path / "cgroup.procs").write_text(str(os.getpid()))
     except OSError as error:
         raise LabError(
-            f"{path}: cannot enter this control group ({error.strerror}); inside a container, start that with "
-            "rights on its cgroups"
+            f"{path}: cannot enter this control group ({error.strerror}); inside a container, "
+            "start that one with rights on its cgroups"
         ) from None
 
 
@@ -87,4 +85,4 @@ def remove_empty(path: Path) -> None:
     for top in (path, *(shadow / relative for shadow in _shadows())):
         for directory, _, _ in os.walk(top, topdown=False):
             with contextlib.suppress(OSError):
-                os.rmdir(directory)
+                Path(directory).rmdir()

@@ -65,7 +65,7 @@ def surroundings(lab: Lab, setup: machine.AptSetup, cache: Path) -> Surroundings
 
 
 def hosts_file(lab: Lab, names: tuple[tuple[str, str], ...]) -> str:
-    """The /etc/hosts of every host of the lab (hosts(5)); visitors' name www belongs to the load balancers."""
+    """Return the /etc/hosts of every host of the lab (hosts(5)); visitors' name www belongs to the load balancers."""
     lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
     for host in lab.hosts:
         visitors = f" www.{DOMAIN}" if host.group == "loadbalancers" else ""

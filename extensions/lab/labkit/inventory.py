@@ -14,7 +14,7 @@ from labkit.model import Lab
 
 
 def known_hosts(lab: Lab, host_keys: Mapping[str, str]) -> str:
-    """The hosts' public keys, pinned before their first boot (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)."""
+    """Return the hosts' public keys, pinned before their first boot (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)."""
     lines = []
     for host in lab.hosts:
         kind, key = host_keys[host.name].split()[:2]
@@ -23,7 +23,7 @@ def known_hosts(lab: Lab, host_keys: Mapping[str, str]) -> str:
 
 
 def ssh_config(place: Place, lab: Lab) -> str:
-    """A configuration for `ssh -F` (ssh_config(5)): every host by its short and its full name."""
+    """Return a configuration for `ssh -F` (ssh_config(5)): every host by its short and its full name."""
     stanzas = [
         f"Host {host.name} {host.fqdn}\n    HostName {host.address}\n    HostKeyAlias {host.name}\n"
         for host in lab.hosts
@@ -57,7 +57,7 @@ def _ssh_arguments(place: Place) -> str:
 
 
 def ansible_inventory(place: Place, lab: Lab) -> str:
-    """The inventory (YAML, written as its subset JSON): hosts by group, with addresses and the way in."""
+    """Return the inventory (YAML, written as its subset JSON): hosts by group, with addresses and the way in."""
     groups: dict[str, Any] = {}
     for host in lab.hosts:
         group = groups.setdefault(host.group or "ungrouped", {"hosts": {}})

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where things lie and what they are called.
 
-Everything a lab makes outside its own directory carries the lab's tag in its name, so that it can be found again without
-any record of it: `rml`, five letters for the clone, four for the lab's name. Interface names have 15 characters at most.
+Everything a lab makes outside its own directory carries the lab's tag in its name, so that it can be found again
+without any record of it: `rml`, five letters for the clone, four for the lab's name. Interface names have 15 characters
+at most.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 
 
 def digest_letters(text: str, count: int) -> str:
-    """The first `count` letters and digits (a-z, 2-7) of the text's digest."""
+    """Return the first `count` letters and digits (a-z, 2-7) of the text's digest."""
     digest = hashlib.sha256(text.encode()).digest()
     return base64.b32encode(digest).decode().lower()[:count]
 
 
 def check_name(name: str, what: str) -> str:
-    """The name itself when it can name a lab or a host. Raises LabError."""
+    """Return the name itself when it can name a lab or a host. Raises LabError."""
     if not _NAME.fullmatch(name):
         raise LabError(f"{name!r}: not a name for a {what}; use 1 to 31 of a-z, 0-9 and -, not - first")
     return name
@@ -48,20 +49,25 @@ class Clone:
 
     @property
     def cache(self) -> Path:
+        """What is kept between runs; ignored by git."""
         return self.root / ".lab"
 
     @property
     def bases(self) -> Path:
+        """The base trees."""
         return self.cache / "base"
 
     @property
     def labs(self) -> Path:
+        """The directories of the labs."""
         return self.root / "build" / "lab"
 
     def apt_cache(self, suite: str) -> Path:
+        """Return where packages for a release are kept."""
         return self.cache / "apt-cache" / suite
 
     def place(self, name: str) -> Place:
+        """Return the place of the lab of that name. Raises LabError."""
         return Place(self, check_name(name, "lab"))
 
 
@@ -79,26 +85,32 @@ class Place:
 
     @property
     def directory(self) -> Path:
+        """Everything that is written about this one."""
         return self.clone.labs / self.name
 
     @property
     def record(self) -> Path:
+        """The lab as it is (model.Lab)."""
         return self.directory / "lab.json"
 
     @property
     def inventory(self) -> Path:
+        """For Ansible."""
         return self.directory / "inventory.yml"
 
     @property
     def ssh_config(self) -> Path:
+        """For `ssh -F`."""
         return self.directory / "ssh_config"
 
     @property
     def known_hosts(self) -> Path:
+        """The hosts' public keys."""
         return self.directory / "known_hosts"
 
     @property
     def private_key(self) -> Path:
+        """The key that logs in to every host."""
         return self.directory / "id_ed25519"
 
     @property
@@ -107,6 +119,7 @@ class Place:
         return RUN_DIRECTORY / self.tag
 
     def host(self, name: str) -> HostPlace:
+        """Return the place of the host of that name. Raises LabError."""
         return HostPlace(self, check_name(name, "host"))
 
 
@@ -124,14 +137,17 @@ class HostPlace:
 
     @property
     def directory(self) -> Path:
+        """Everything that is written about this one."""
         return self.lab.directory / "hosts" / self.name
 
     @property
     def upper(self) -> Path:
+        """What the host has written over its base tree."""
         return self.directory / "upper"
 
     @property
     def work(self) -> Path:
+        """Where overlayfs does its work."""
         return self.directory / "work"
 
     @property
@@ -141,18 +157,22 @@ class HostPlace:
 
     @property
     def host_key(self) -> Path:
+        """The host's private key."""
         return self.directory / "ssh_host_ed25519_key"
 
     @property
     def process_record(self) -> Path:
+        """The supervisor that runs (processes.record)."""
         return self.directory / "supervisor.json"
 
     @property
     def supervisor_log(self) -> Path:
+        """What the supervisor has to say."""
         return self.directory / "supervisor.log"
 
     @property
     def console_log(self) -> Path:
+        """The host's console since `up`."""
         return self.directory / "console.log"
 
     @property

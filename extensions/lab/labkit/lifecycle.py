@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import subprocess
 import time
@@ -38,7 +37,7 @@ SUPERVISOR_END_SECONDS = 10.0
 
 
 def draft(place: Place, specs: Sequence[HostSpec], requested_network: str | None) -> Lab:
-    """The lab as `up` would make it: what exists keeps its network and addresses. Raises LabError."""
+    """Return the lab as `up` would make it: what exists keeps its network and addresses. Raises LabError."""
     present = read_record(place.record)
     others = registry.networks_in_use(place.tag)
     if present and (any_running(place, present) or present.network not in others):
@@ -70,7 +69,7 @@ def any_running(place: Place, lab: Lab) -> bool:
 
 
 def specs_of(place: Place, texts: Sequence[str]) -> list[HostSpec]:
-    """What was asked for; without words what the lab has, or the default hosts."""
+    """Return what was asked for; without words what the lab has, or the default hosts."""
     if texts:
         return parse_hosts(texts)
     present = read_record(place.record)
@@ -86,8 +85,7 @@ def up(place: Place, texts: Sequence[str], requested_network: str | None = None)
     specs = specs_of(place, texts)
     setup = machine.apt_setup()
     with registry.lock(place.tag):
-        for suite in sorted({spec.suite for spec in specs}):
-            base.ensure(place.clone, suite, setup)
+        base.ensure_all(place.clone, {spec.suite for spec in specs}, setup)
         with registry.lock():
             lab = draft(place, specs, requested_network)
             registry.enter(place, lab.network)
@@ -172,7 +170,7 @@ def _tell_hosts(place: Place, lab: Lab, around: guest.Surroundings) -> None:
 
 
 def ssh_command(place: Place, host: str) -> list[str]:
-    """ssh to a host of the lab."""
+    """Return the command that logs in to a host of the lab."""
     return ["ssh", "-F", str(place.ssh_config), host]
 
 
@@ -230,7 +228,7 @@ def _keep_packages(place: Place, name: str) -> None:
 
 
 def _end_processes(prefix: str) -> None:
-    """Processes that no record leads to: by control group, then by their arguments."""
+    """End processes that no record leads to: by control group, then by their arguments."""
     for path in cgroups.all_groups(prefix):
         cgroups.kill(path)
     for pid in processes.with_argument(f"--machine={prefix}"):
@@ -248,7 +246,7 @@ def _close_connections(directory: Path) -> None:
 
 
 def labs_of(clone: Clone) -> Iterator[Place]:
-    """The labs of a clone that have a directory."""
+    """Return the labs of a clone that have a directory."""
     for path in sorted(clone.labs.glob("*")):
         if path.is_dir():
             yield clone.place(path.name)
@@ -298,7 +296,7 @@ def _remove_run_directory() -> None:
     if not registry.entries():
         shutil.rmtree(RUN_DIRECTORY, ignore_errors=True)
         with contextlib.suppress(OSError):
-            os.rmdir(supervisor.NSPAWN_RUN_DIRECTORY)
+            supervisor.NSPAWN_RUN_DIRECTORY.rmdir()
 
 
 def distclean(clone: Clone) -> None:
@@ -319,6 +317,6 @@ def _bases_in_use(clone: Clone) -> set[str]:
 
 
 def base_name(text: str) -> str:
-    """The base tree's directory name in a disk record, '' when there is none."""
+    """Return the base tree's directory name in a disk record, '' when there is none."""
     _, _, rest = text.partition('"base": "')
     return rest.partition('"')[0]

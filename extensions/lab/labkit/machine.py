@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from labkit import aptconfig, resolver, sources
-from labkit.commands import run, succeeds
+from labkit.commands import run
 from labkit.errors import LabError
 from labkit.progress import say
 
@@ -32,6 +32,7 @@ _NEEDED = {
     "apt-config": "apt",
     sources.DEBIAN_KEYRING: "debian-archive-keyring",
 }
+_APT_HELPER = "/usr/lib/apt/apt-helper"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LOCAL_CA_DIRECTORY = Path("/usr/local/share/ca-certificates")
 SOURCES_VARIABLE = "RINGMASTER_LAB_APT_SOURCES"
@@ -46,7 +47,7 @@ class AptSetup:
 
 
 def missing_packages() -> list[str]:
-    """The Debian packages that the lab needs and this machine lacks, sorted."""
+    """Return the Debian packages that the lab needs and this machine lacks, sorted."""
     missing = set()
     for thing, package in _NEEDED.items():
         present = Path(thing).exists() if thing.startswith("/") else shutil.which(thing, path=SYSTEM_PATH)
@@ -56,7 +57,7 @@ def missing_packages() -> list[str]:
 
 
 def require_root() -> None:
-    """Raises LabError with one sentence when this is no Linux machine or its user is not root."""
+    """Raise LabError with one sentence when this is no Linux machine or its user is not root."""
     if not sys.platform.startswith("linux"):
         raise LabError(
             f"{sys.platform}: the lab needs a Linux machine; run it on Debian 12 or 13, a virtual one will do"
@@ -70,7 +71,7 @@ def require_root() -> None:
 
 
 def require_programs() -> None:
-    """Raises LabError with one sentence when Debian packages are missing."""
+    """Raise LabError with one sentence when Debian packages are missing."""
     missing = missing_packages()
     if missing:
         raise LabError(f"missing on this machine: {', '.join(missing)}; run: apt-get install -y {' '.join(missing)}")
@@ -96,7 +97,7 @@ def _source_files() -> list[Path]:
 
 
 def apt_setup() -> AptSetup:
-    """The machine's own package sources and apt settings."""
+    """Return the machine's own package sources and apt settings."""
     found: list[sources.Source] = []
     for path in _source_files():
         parse = sources.parse_deb822 if path.suffix == ".sources" else sources.parse_one_line
@@ -108,8 +109,11 @@ def apt_setup() -> AptSetup:
 
 
 def debian_sources(setup: AptSetup, suite: str, cache: Path) -> list[sources.Source]:
-    """The machine's sources mapped to a release, reduced to what its mirrors serve; empty when the machine has no Debian
-    sources (mmdebstrap's own default then). What was found out is kept in the directory `cache`. Raises LabError."""
+    """Return the machine's sources mapped to a release, reduced to what its mirrors serve.
+
+    Empty when the machine has no Debian sources (mmdebstrap's own default then). What was found out is kept in the
+    directory `cache`. Raises LabError.
+    """
     mapped = sources.map_sources(setup.sources, suite)
     if not mapped:
         return []
@@ -125,7 +129,7 @@ def debian_sources(setup: AptSetup, suite: str, cache: Path) -> list[sources.Sou
 
 
 def _served(mapped: list[sources.Source], suite: str) -> list[sources.Source]:
-    """The sources reduced to what their mirrors serve, Debian's own when there are such. Raises LabError."""
+    """Return the sources reduced to what their mirrors serve, Debian's own when there are such. Raises LabError."""
     origins: dict[tuple[str, str], str | None] = {}
 
     def serves(uri: str, word: str) -> bool:
@@ -151,34 +155,32 @@ def _served(mapped: list[sources.Source], suite: str) -> list[sources.Source]:
 
 
 def _release_origin(uri: str, suite: str) -> str | None:
-    """The Origin field of a suite's release file ('' when it has none), or None when the mirror does not serve it.
+    """Return the Origin field of a suite's release file ('' without one), None when the mirror does not serve it.
 
-    Only chooses among sources; apt checks the signature of what it then uses.
+    Only chooses among sources; apt checks the signature of what it then uses. Raises LabError when it cannot be known.
     """
     with tempfile.TemporaryDirectory(prefix="ringmaster-lab-") as directory:
-        os.chmod(directory, 0o755)
+        Path(directory).chmod(0o755)
         for name in ("InRelease", "Release"):
             path = Path(directory, name)
-            command = [
-                "/usr/lib/apt/apt-helper",
-                "-oAcquire::Retries=1",
-                "download-file",
-                f"{uri.rstrip('/')}/dists/{suite}/{name}",
-                path,
-            ]
-            if succeeds(command, timeout_seconds=120) and path.is_file():
+            url = f"{uri.rstrip('/')}/dists/{suite}/{name}"
+            result = run([_APT_HELPER, "download-file", url, path], check=False, timeout_seconds=120)
+            if result.returncode == 0 and path.is_file():
                 match = re.search(r"^Origin: *(.*)$", path.read_text(errors="replace")[:4096], re.MULTILINE)
                 return match[1].strip() if match else ""
+            if not re.search(r"\b(?:403|404|410)\b", result.stderr):
+                reason = " ".join(result.stderr.split())
+                raise LabError(f"{url}: {reason}; see that `apt-get update` works on this machine, then try again")
     return None
 
 
 def nameservers() -> list[str]:
-    """The machine's name servers; behind a local stub resolver (systemd-resolved) those it asks itself."""
+    """Return the machine's name servers; behind a local stub resolver (systemd-resolved) those it asks itself."""
     return resolver.choose_nameservers([_read("/etc/resolv.conf"), _read("/run/systemd/resolve/resolv.conf")])
 
 
 def mirror_names(setup: AptSetup) -> set[str]:
-    """The host names that apt contacts: of sources and proxies."""
+    """Return the host names that apt contacts: of sources and proxies."""
     urls = [uri for source in setup.sources for uri in source.uris]
     urls += [setting.value for setting in setup.settings if "proxy" in setting.key.lower()]
     names = set()
@@ -196,7 +198,7 @@ def local_names(setup: AptSetup) -> list[tuple[str, str]]:
 
 
 def apt_credentials() -> list[Path]:
-    """The machine's files with passwords for apt archives (apt_auth.conf(5))."""
+    """Return the machine's files with passwords for apt archives (apt_auth.conf(5))."""
     return [path for path in [Path("/etc/apt/auth.conf"), *Path("/etc/apt/auth.conf.d").glob("*")] if path.is_file()]
 
 
@@ -206,5 +208,5 @@ def local_ca_certificates() -> list[Path]:
 
 
 def boot_id() -> str:
-    """The id of the machine's current boot."""
+    """Return the id of the machine's current boot."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -44,6 +44,7 @@ class Host:
 
     @property
     def fqdn(self) -> str:
+        """The name with the lab's domain."""
         return f"{self.name}.{DOMAIN}"
 
 
@@ -62,10 +63,11 @@ class Lab:
 
     @property
     def prefix_length(self) -> int:
+        """The network's length in bits."""
         return ipaddress.IPv4Network(self.network).prefixlen
 
     def host(self, name: str) -> Host:
-        """The host of that name. Raises LabError."""
+        """Return the host of that name. Raises LabError."""
         for host in self.hosts:
             if host.name == name:
                 return host
@@ -127,7 +129,7 @@ def place_hosts(network: str, specs: Sequence[HostSpec], existing: Sequence[Host
 def _check_same(present: Host, spec: HostSpec) -> None:
     if (present.suite, present.group) != (spec.suite, spec.group):
         raise LabError(
-            f"{spec.name}: exists in this lab as {present.suite}:{present.group}, asked for as {spec.suite}:{spec.group}; "
+            f"{spec.name}: asked for as {spec.suite}:{spec.group}, but is {present.suite}:{present.group} in this lab; "
             "take the lab down first, or name the host otherwise"
         )
 
@@ -141,7 +143,7 @@ def write_record(path: Path, lab: Lab) -> None:
 
 
 def read_record(path: Path) -> Lab | None:
-    """The lab as written down, or None when it is not, or not readably so."""
+    """Return the lab as written down, or None when it is not, or not readably so."""
     try:
         data = json.loads(path.read_text())
         hosts = tuple(Host(**host) for host in data["hosts"])

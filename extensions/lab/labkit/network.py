@@ -1,12 +1,13 @@
 # Copyright (c) 2026 ringmaster.webops contributors
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab's network on this machine: a bridge, a network namespace and a cable a host, address translation to the world."""
+"""The lab's network on this machine: a bridge, a network namespace and a cable a host, the way to the world."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from labkit.commands import run, succeeds
@@ -46,7 +47,7 @@ def in_use_by(tag: str) -> set[str]:
 
 
 def cable(place: Place, host: Host) -> str:
-    """The machine's end of a host's network cable."""
+    """Return the machine's end of a host's network cable."""
     return f"{place.tag}{host.number:02d}"
 
 
@@ -55,7 +56,7 @@ def _exists(link: str) -> bool:
 
 
 def ensure_bridge(place: Place, lab: Lab) -> None:
-    """The lab's bridge with the gateway's address."""
+    """Make the lab's bridge with the gateway's address."""
     if not _exists(place.tag):
         run(["ip", "link", "add", "name", place.tag, "type", "bridge", "stp_state", "0", "forward_delay", "0"])
     run(["ip", "address", "replace", f"{lab.gateway}/{lab.prefix_length}", "dev", place.tag])
@@ -63,12 +64,12 @@ def ensure_bridge(place: Place, lab: Lab) -> None:
 
 
 def namespaces() -> list[str]:
-    """The names of all network namespaces that have one."""
+    """Return the names of all network namespaces that have one."""
     return [entry["name"] for entry in _json(["ip", "-json", "netns", "list"])]
 
 
 def ensure_host(place: HostPlace, lab: Lab, host: Host) -> None:
-    """The host's network namespace with its interface and address, plugged into the bridge.
+    """Make the host's network namespace with its interface and address, plugged into the bridge.
 
     Configured from outside: it is there before the host boots, and a reboot of the host leaves it as it is.
     """
@@ -88,12 +89,13 @@ def ensure_host(place: HostPlace, lab: Lab, host: Host) -> None:
 
 
 def nat_rules(tag: str, lab: Lab, loopback_services: Iterable[tuple[str, int]]) -> str:
-    """The lab's nft table (nft(8)), replacing a former one in one transaction.
+    """Return the lab's nft table (nft(8)), replacing a former one in one transaction.
 
-    `loopback_services`: address and port on the machine's loopback that hosts reach by the gateway (apt proxy, resolver).
+    `loopback_services`: address and port on the machine's loopback that hosts reach by the gateway (apt proxy).
     """
     redirects = "".join(
-        f"        iifname {tag} ip daddr {lab.gateway} meta l4proto {{ tcp, udp }} th dport {port} dnat to {address}:{port}\n"
+        f"        iifname {tag} ip daddr {lab.gateway} meta l4proto {{ tcp, udp }} th dport {port}"
+        f" dnat to {address}:{port}\n"
         for address, port in sorted(set(loopback_services))
     )
     return (
@@ -113,8 +115,7 @@ def ensure_nat(place: Place, lab: Lab, loopback_services: Iterable[tuple[str, in
     run(["nft", "-f", "-"], stdin=nat_rules(place.tag, lab, services))
     if services:
         # Lets the bridge, and it alone, bring in packets for 127.0.0.0/8 (Linux ip-sysctl: route_localnet).
-        with open(f"/proc/sys/net/ipv4/conf/{place.tag}/route_localnet", "w", encoding="ascii") as handle:
-            handle.write("1")
+        Path(f"/proc/sys/net/ipv4/conf/{place.tag}/route_localnet").write_text("1")
     for family, table, chain in _closed_forward_chains():
         _open_chain(place.tag, family, table, chain)
 
@@ -147,14 +148,15 @@ def _open_chain(tag: str, family: str, table: str, chain: str) -> None:
     if any(rule[:3] == (family, table, chain) for rule in _rules_of(tag)):
         return
     say(
-        f"this machine drops forwarded packets (nft chain {family} {table} {chain}): a rule for {tag} is added, `down` removes it"
+        f"this machine drops forwarded packets (nft chain {family} {table} {chain}): "
+        f"a rule for {tag} is added, `down` removes it"
     )
     for direction in ("iifname", "oifname"):
         run(["nft", "insert", "rule", family, table, chain, direction, tag, "accept", "comment", f'"{tag}"'])
 
 
 def remove_host(machine: str) -> None:
-    """A host's network namespace; its cable goes with it."""
+    """Remove a host's network namespace; its cable goes with it."""
     if machine in namespaces():
         run(["ip", "netns", "delete", machine])
 

@@ -12,7 +12,7 @@ from labkit.layout import Place
 
 
 def describe(place: Place, texts: Sequence[str], requested_network: str | None) -> str:
-    """The plan of `up`, as text for a person. Raises LabError when `up` would refuse."""
+    """Return the plan of `up`, as text for a person. Raises LabError when `up` would refuse."""
     machine.require_root()
     lines = []
     missing = machine.missing_packages()

@@ -30,7 +30,7 @@ def record(path: Path) -> None:
 
 
 def recorded(path: Path) -> int | None:
-    """The id of the recorded process when it lives."""
+    """Return the id of the recorded process when it lives."""
     try:
         data = json.loads(path.read_text())
         pid = int(data["pid"])

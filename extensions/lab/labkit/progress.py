@@ -24,12 +24,14 @@ class Step:
     """A step that may take long: announced, counted while it lasts, and closed with the seconds it took."""
 
     def __init__(self, text: str) -> None:
+        """Name the step."""
         self._text = text
         self._ended = threading.Event()
         self._started = 0.0
         self._ticker = threading.Thread(target=self._tick, daemon=True)
 
     def __enter__(self) -> Step:
+        """Announce the step and start counting."""
         self._started = time.monotonic()
         say(f"{self._text} ...")
         self._ticker.start()
@@ -38,6 +40,7 @@ class Step:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Say how the step ended."""
         self._ended.set()
         self._ticker.join()
         word = "done" if error is None else "failed"

@@ -53,7 +53,7 @@ def _path(tag: str) -> Path:
 
 
 def entries() -> list[Entry]:
-    """The labs of this machine since its boot; records of a former boot are removed."""
+    """Return the labs of this machine since its boot; records of a former boot are removed."""
     found = []
     for path in sorted(RUN_DIRECTORY.glob("*.json")):
         try:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 
 def parse_nameservers(text: str) -> list[str]:
-    """The IPv4 name servers of a resolv.conf, in order; lab hosts reach the world by IPv4 alone."""
+    """Return the IPv4 name servers of a resolv.conf, in order; lab hosts reach the world by IPv4 alone."""
     found = []
     for line in text.splitlines():
         words = line.split()
@@ -23,7 +23,7 @@ def parse_nameservers(text: str) -> list[str]:
 
 
 def choose_nameservers(files: Sequence[str]) -> list[str]:
-    """The servers of the first resolv.conf that has one beyond the machine's loopback; else those on loopback."""
+    """Return the servers of the first resolv.conf with one beyond the machine's loopback; else those on loopback."""
     for text in files:
         reachable = [server for server in parse_nameservers(text) if not server.startswith("127.")]
         if reachable:

@@ -27,7 +27,7 @@ class Source:
 
 
 def parse_one_line(text: str) -> list[Source]:
-    """The enabled `deb` sources of a sources.list file; lines that are none are passed over, as apt's users expect."""
+    """Return the enabled `deb` sources of a sources.list file; other lines are passed over."""
     found = []
     for line in text.splitlines():
         match = re.fullmatch(r"\s*deb\s+(?:\[([^\]]*)\]\s*)?(\S+)\s+(\S+)((?:\s+[^\s#]+)*)\s*(?:#.*)?", line)
@@ -56,7 +56,7 @@ def _stanzas(text: str) -> Iterable[dict[str, str]]:
 
 
 def parse_deb822(text: str) -> list[Source]:
-    """The enabled `deb` sources of a .sources file."""
+    """Return the enabled `deb` sources of a .sources file."""
     found = []
     for fields in _stanzas(text):
         if "deb" not in fields.get("types", "").split() or fields.get("enabled", "yes").lower() in ("no", "false", "0"):
@@ -73,7 +73,7 @@ def parse_deb822(text: str) -> list[Source]:
 
 
 def expand_mirror_lists(sources: Iterable[Source], read: Callable[[str], str]) -> list[Source]:
-    """Replace `mirror+file:PATH` (apt-transport-mirror(1)) by the mirrors that the file names. `read` gives its text."""
+    """Replace `mirror+file:PATH` (apt-transport-mirror(1)) by the mirrors in that file. `read` gives its text."""
     result = []
     for source in sources:
         uris: list[str] = []
@@ -90,7 +90,7 @@ def expand_mirror_lists(sources: Iterable[Source], read: Callable[[str], str]) -
 
 
 def _mapped(source: Source, suite: str) -> Source | None:
-    """The source with its Debian suites exchanged for those of another release; None when it is no Debian source."""
+    """Return the source with its Debian suites exchanged for another release's; None when it has none."""
     uris = tuple(uri for uri in source.uris if re.match(r"https?://", uri))
     components = tuple(word for word in source.components if word in COMPONENTS)
     if suite == "bullseye":
@@ -119,7 +119,7 @@ def usable_key(signed_by: str) -> str:
 
 
 def map_sources(sources: Sequence[Source], suite: str) -> list[Source]:
-    """The sources for another release: those that name it already, or else the machine's own, renamed."""
+    """Return the sources for another release: those that name it already, or else the machine's own, renamed."""
     named = [source for source in sources if suite in source.suites]
     others = [source for source in sources if any(word.startswith(suite + "-") for word in source.suites)]
     chosen = [source for source in sources if source in named or source in others] if named else sources
@@ -128,7 +128,7 @@ def map_sources(sources: Sequence[Source], suite: str) -> list[Source]:
 
 
 def served_only(sources: Iterable[Source], serves: Callable[[str, str], bool]) -> list[Source]:
-    """The sources reduced to the suites that each first mirror serves."""
+    """Return the sources reduced to the suites that each first mirror serves."""
     result = []
     for source in sources:
         suites = tuple(suite for suite in source.suites if serves(source.uris[0], suite))
@@ -138,7 +138,7 @@ def served_only(sources: Iterable[Source], serves: Callable[[str, str], bool]) -
 
 
 def render(sources: Iterable[Source]) -> str:
-    """The sources as a .sources file (deb822-style)."""
+    """Return the sources as a .sources file (deb822-style)."""
     stanzas = []
     for source in sources:
         lines = [

@@ -30,8 +30,7 @@ NSPAWN_RUN_DIRECTORY = Path("/run/systemd/nspawn")
 def command(place: HostPlace) -> list[str]:
     """How a supervisor is started; the argument --machine is how a left over one is found."""
     program = Path(__file__).parent.parent / "lab.py"
-    words = [sys.executable, str(program), "_supervise", place.lab.name, place.name, f"--machine={place.machine}"]
-    return words
+    return [sys.executable, str(program), "_supervise", place.lab.name, place.name, f"--machine={place.machine}"]
 
 
 def _nspawn_command(place: HostPlace, host: Host) -> list[str]:
@@ -63,9 +62,11 @@ def disk_is_whole(place: HostPlace, base_name: str) -> bool:
 
 
 def _mount_root(place: HostPlace, lower: Path) -> None:
-    """The host's root: what it writes over the base tree (Linux, filesystems/overlayfs). Paths are relative to the
-    host's directory, because the option string has no way to write every path. Nothing here outlives a crash of the
-    machine, so nothing waits for the disk either (`volatile`)."""
+    """Mount the host's root: what it writes over the base tree (Linux, filesystems/overlayfs).
+
+    Paths are relative to the host's directory, because the option string has no way to write every path. Nothing here
+    outlives a crash of the machine, so nothing waits for the disk either (`volatile`).
+    """
     relative = os.path.relpath(lower, place.directory)
     options = f"lowerdir={relative},upperdir=upper,workdir=work"
     try:
@@ -99,13 +100,14 @@ class Supervisor:
     """Boots one host again and again until told to stop."""
 
     def __init__(self, place: HostPlace, host: Host) -> None:
+        """Name the host."""
         self._place = place
         self._host = host
         self._stopping = False
         self._child: subprocess.Popen[bytes] | None = None
         self._harvested = threading.Event()
 
-    def stop(self, number: int, frame: FrameType | None) -> None:
+    def stop(self, _number: int, _frame: FrameType | None) -> None:
         """Signal handler: end the host at once, as a pulled plug does."""
         self._stopping = True
         if self._child:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 ringmaster.webops contributors
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The system calls that Python 3.11 has no function for: mounts, mount namespaces, death signals (mount(2), prctl(2))."""
+"""The system calls that Python 3.11 has no function for: mounts, namespaces, death signals (mount(2), prctl(2))."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _checked(status: int, what: str) -> None:
 
 
 def mount(source: str, target: str, kind: str | None = None, flags: int = 0, data: str | None = None) -> None:
-    """mount(2); relative paths are taken from the working directory. Raises OSError."""
+    """Mount a file system (mount(2)); relative paths are taken from the working directory. Raises OSError."""
     status = _libc.mount(
         os.fsencode(source),
         os.fsencode(target),
@@ -35,8 +35,11 @@ def mount(source: str, target: str, kind: str | None = None, flags: int = 0, dat
 
 
 def enter_new_mount_namespace() -> None:
-    """Leave the machine's mount namespace: what is mounted from now on is seen by this process and its children
-    alone and vanishes with the last of them, while later changes on the machine still come through."""
+    """Leave the machine's mount namespace.
+
+    What is mounted from now on is seen by this process and its
+    children alone and vanishes with the last of them, while later changes on the machine still come through.
+    """
     _checked(_libc.unshare(CLONE_NEWNS), "unshare mount namespace")
     mount("none", "/", flags=MS_REC | MS_SLAVE)
 
