@@ -19,7 +19,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.report.markup im
     tag,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.model import Host
-from ansible_collections.ringmaster.webops.plugins.module_utils.report.packages import Count, Finding, Packages
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.packages import Count, Finding, Gap, Packages
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.reading import iso, shortened
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.words import count, size
 
@@ -169,6 +169,13 @@ def _packages(host: Host) -> Html:
             heading,
             tag("p", f"Verdict: {verdict}{read}."),
             table("Coverage", ("What", "In all", "Verified", "Not verified"), _coverage(packages)),
+            pairs(
+                [
+                    ("The packages do not record", ", ".join(packages.not_recorded) or None),
+                    ("Went wrong", listing(packages.failures) if packages.failures else None),
+                ],
+                class_="facts",
+            ),
             _gaps(packages),
             _database_problems(packages),
             _findings(packages),
@@ -187,10 +194,15 @@ def _gaps(packages: Packages) -> Html | None:
     if not packages.gaps:
         return None
     rows: list[list[Content]] = [
-        [gap.reason.replace("_", " "), gap.packages, gap.files, tag("span", ", ".join(gap.examples), class_="names")]
+        [_gap_reason(gap), gap.packages, gap.files, tag("span", ", ".join(gap.examples), class_="names")]
         for gap in packages.gaps
     ]
     return table("Not verified, and why", ("Reason", "Packages", "Files", "Examples"), rows)
+
+
+def _gap_reason(gap: Gap) -> str:
+    words = gap.reason.replace("_", " ")
+    return f"{words}: {gap.detail}" if gap.detail else words
 
 
 def _database_problems(packages: Packages) -> Html | None:

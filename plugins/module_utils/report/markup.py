@@ -63,9 +63,9 @@ def _cell(content: Content) -> Html:
 
 
 def pairs(entries: Iterable[tuple[str, Content]], class_: str | None = None) -> Html:
-    """Return named values as a description list; those without a value are left out."""
+    """Return named values as a description list; those without a value are left out, an empty list too."""
     rows = [join([tag("dt", name), tag("dd", value)]) for name, value in entries if value is not None]
-    return tag("dl", *rows, class_=class_)
+    return tag("dl", *rows, class_=class_) if rows else Html()
 
 
 def listing(entries: Iterable[Content]) -> Html:

@@ -35,6 +35,7 @@ class Gap:
     """A reason why something was not verified, and how much of it."""
 
     reason: str
+    detail: str | None
     packages: int | None
     files: int | None
     examples: tuple[str, ...]
@@ -70,6 +71,8 @@ class Packages:
     files: Count
     bytes_read: int | None
     gaps: tuple[Gap, ...]
+    not_recorded: tuple[str, ...]
+    failures: tuple[str, ...]
     database_problems: tuple[DatabaseProblem, ...]
     findings: tuple[Finding, ...]
     report_path: str | None
@@ -89,6 +92,8 @@ def packages_from(result: Mapping[str, Any]) -> Packages:
         files=_count(coverage.get("files"), "listed"),
         bytes_read=integer(coverage.get("bytes_read")),
         gaps=tuple(_gap(entry) for entry in mappings(coverage.get("gaps"))),
+        not_recorded=texts(coverage.get("not_recorded")),
+        failures=texts(result.get("failures")),
         database_problems=tuple(_database_problem(entry) for entry in mappings(result.get("database_problems"))),
         findings=findings,
         report_path=text(result.get("report_path")),
@@ -104,6 +109,7 @@ def _count(value: object, total: str) -> Count:
 def _gap(entry: Mapping[str, Any]) -> Gap:
     return Gap(
         reason=text(entry.get("reason")) or "no reason given",
+        detail=text(entry.get("detail")),
         packages=_size(entry.get("packages")),
         files=_size(entry.get("files")),
         examples=texts(entry.get("examples")),

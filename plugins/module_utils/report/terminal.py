@@ -83,7 +83,7 @@ class RunSummary:
         self._page = text(mapping(result.get("paths")).get("html")) or self._page
 
     def lines(self, stats: Mapping[str, Mapping[str, int]], now: datetime, width: int, ascii_only: bool) -> list[Line]:
-        """Return the table, no line wider than ``width`` columns; nothing when nothing of the collection ran.
+        """Return the table, no row wider than ``width`` columns; nothing when nothing of the collection ran.
 
         ``stats`` has the run's counts of each host: ``ok``, ``changed``, ``failures``, ``unreachable``.
         """
@@ -94,13 +94,13 @@ class RunSummary:
         cells = [_cells(name, stats.get(name, {}), rows.get(name), level) for name, level in levels.items()]
         judged = [level for level in levels.values() if level is not None]
         closing = headline({level: judged.count(level) for level in LEVELS})
-        body = _table(cells, list(levels.values()), width)
+        table = [_cut_line(line, width) for line in _table(cells, list(levels.values()), width)]
         after = [
             Line(""),
             Line(f"{closing}.", worst_level(judged)),
-            *[Line(f"Report: {self._page}")] * bool(self._page),
+            *[Line(f"Report: {visible(self._page or '')}")] * bool(self._page),
         ]
-        return [_fitted(line, width, ascii_only) for line in [*body, *after]]
+        return [_plain(line) if ascii_only else line for line in [*table, *after]]
 
     def _rows(self, stats: Mapping[str, object], now: datetime) -> dict[str, dict[str, Any]]:
         known = {*stats, *self._packages, *self._reported}
@@ -203,8 +203,11 @@ def _cut(value: str, width: int) -> str:
     return value + "\u2026"
 
 
-def _fitted(line: Line, width: int, ascii_only: bool) -> Line:
-    shown = _cut(visible(line.text), width)
-    if ascii_only:
-        shown = shown.replace("\u2500", "-").replace("\u2026", "~").encode("ascii", "replace").decode("ascii")
-    return Line(shown, line.level)
+def _cut_line(line: Line, width: int) -> Line:
+    return Line(_cut(line.text, width), line.level)
+
+
+def _plain(line: Line) -> Line:
+    """Return a line in ASCII: rules and ellipses as their likes, any other letter as a question mark."""
+    drawn = line.text.replace("\u2500", "-").replace("\u2026", "~")
+    return Line(drawn.encode("ascii", "replace").decode("ascii"), line.level)

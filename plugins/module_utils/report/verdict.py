@@ -71,6 +71,8 @@ def _endpoint_reasons(endpoint: Endpoint, now: datetime) -> Iterable[Reason]:
     if endpoint.error is not None:
         yield Reason(UNKNOWN, "endpoint_error", f"{endpoint.label} was measured in part: {endpoint.error}")
     yield from _grade_reasons(endpoint)
+    if all(certificate.not_after is None for certificate in endpoint.certificates):
+        yield Reason(UNKNOWN, "certificate_missing", f"{endpoint.label}: no certificate's end was measured")
     for certificate in endpoint.certificates:
         yield from _certificate_reasons(endpoint.label, certificate, now)
 

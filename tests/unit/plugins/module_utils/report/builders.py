@@ -159,7 +159,15 @@ def odd_fleet() -> list[dict[str, Any]]:
     """Return a fleet in which nearly every host is odd in another way."""
     untrusted = certificate()
     untrusted["trust"] = {"trusted": False, "reason": "self-signed certificate", "name_matches": True}
-    gaps = [{"reason": "permission_denied", "packages": 3, "files": 17, "examples": ["/usr/sbin/unix_chkpwd"]}]
+    gaps = [
+        {
+            "reason": "permission_denied",
+            "detail": "only root may read it",
+            "packages": 3,
+            "files": 17,
+            "examples": ["/usr/sbin/unix_chkpwd"],
+        }
+    ]
     partly = packages("incomplete")
     partly["coverage"] = {
         "packages": {"installed": 212, "verified": 209, "not_verified": 3},
