@@ -33,8 +33,8 @@ attributes:
 options:
   root:
     description:
-      - Root directory of the system to verify. Another one than V(/) can be that of a mounted disk, of a container or of
-        a chroot.
+      - Root directory of the system to verify. Another one than V(/) can be that of a mounted disk, of a container or
+        of a chroot.
     type: path
     default: /
   packages:
@@ -48,8 +48,8 @@ options:
     default: []
   exclude:
     description:
-      - Paths not to look at. Each is a shell glob, whose C(*) also matches a slash, or a dictionary of C(path) (the glob)
-        and C(reason).
+      - Paths not to look at. Each is a shell glob, whose C(*) also matches a slash, or a dictionary of C(path) (the
+        glob) and C(reason).
       - Paths are those below O(root), beginning with a slash. What is excluded is counted in RV(coverage) with its
         reason.
     type: list
@@ -308,9 +308,9 @@ def main() -> t.NoReturn:
         )
     except WebopsError as error:
         module.fail_json(msg=str(error), value=error.value, reason=error.reason, remedy=error.remedy)
-    failures = result["failures"]
-    if failures:
-        module.fail_json(msg=f"Some files could not be looked at: {failures}. Look into the kernel's log.", **result)
+    if result["failures"]:
+        message = f"Some files could not be looked at: {result['failures']}. Look into the kernel's log, then try again"
+        module.fail_json(message, **result)
     module.exit_json(changed=False, **result)
 
 

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg import read_manifest
@@ -68,7 +68,7 @@ class Verification(NamedTuple):
     failures: list[str]
 
 
-def check(options: Options) -> dict[str, object]:
+def check(options: Options) -> dict[str, Any]:
     """Verify a system. Returns the module's result; ``failures`` says why some files could not even be looked at.
 
     Raises `InvalidInputError` for an option that cannot be used or a root without a package database, and
@@ -168,7 +168,7 @@ def _lost(entries: list[Entry], failure: str) -> list[Gap]:
     return [Gap("not_done", failure, tuple(entry.packages), 1, text(entry.path)) for entry in entries]
 
 
-def _result(found: Verification, options: Options, duration_ms: int) -> dict[str, object]:
+def _result(found: Verification, options: Options, duration_ms: int) -> dict[str, Any]:
     """Put the result together, capped."""
     by_class: dict[str, int] = {}
     for finding in found.findings:

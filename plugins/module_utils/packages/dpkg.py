@@ -83,6 +83,7 @@ class _Reader:
         self.entries: dict[bytes, Entry] = {}
         self.diversions: dict[bytes, Diversion] = {}
         self.info_names: frozenset[bytes] = frozenset()
+        self.denied: set[str] = set()
         self.unlisted: list[tuple[Package, bytes, bytes]] = []
         self.not_wanted: list[tuple[Package, list[bytes]]] = []
 
@@ -121,8 +122,10 @@ class _Reader:
         info = f"{ADMIN_DIRECTORY}/info"
         try:
             self.info_names = frozenset(self.tree.names(info.encode()))
+        except PermissionError as error:
+            raise MeasurementError(info, "permission denied", "Run as a user who may read it") from error
         except OSError as error:
-            self._problem(info, f"it cannot be read: {error.strerror}", _INFO_REMEDY)
+            self._problem(info, f"it cannot be read: {_explain(error)}", _INFO_REMEDY)
 
     def _read_status(self) -> list[Package]:
         """Read the status file and apply its journal. The order is that of the package names."""
@@ -152,7 +155,7 @@ class _Reader:
         except FileNotFoundError:
             return
         except OSError as error:
-            self._problem(directory, f"it cannot be read: {error.strerror}", _STATUS_REMEDY)
+            self._problem(directory, f"it cannot be read: {_explain(error)}", _STATUS_REMEDY)
             return
         for name in names:
             if name.isdigit():
@@ -241,8 +244,9 @@ class _Reader:
     def _digests(self, package: Package) -> dict[bytes, bytes]:
         """Return a package's digests; that a file has none is found out when the file is seen on disk."""
         path = self._info_file(package, "md5sums")
-        self.manifest.digest_files[package.label] = path
         data = self._content(path, _INFO_REMEDY, optional=True, package=package.label)
+        if path not in self.denied:
+            self.manifest.digest_files[package.label] = path
         if data is None:
             return {}
         digests, complaints = parse_md5sums(data)
@@ -366,6 +370,7 @@ class _Reader:
                 raise MeasurementError(STATUS, "permission denied", "Run as a user who may read it") from error
             gap = Gap("permission_denied", "this user may not read the database file", _labels(package), 0, path)
             self.manifest.gaps.append(gap)
+            self.denied.add(path)
         except FileNotFoundError:
             if not optional:
                 self._problem(path, "it does not exist", remedy)

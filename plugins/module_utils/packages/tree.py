@@ -60,9 +60,12 @@ class Tree:
     def locate(self, path: bytes) -> bytes:
         """Return where a path is: links in its directory resolved, its last component left as it is."""
         directory, _slash, name = path.rpartition(b"/")
+        known = self._directories.get(directory)
+        if known is None:
+            known = self.resolve_directory(directory)
         if name in (b"", b".", b".."):
             return self.resolve(path)
-        return self.resolve_directory(directory) + b"/" + name
+        return path if known == directory else known + b"/" + name
 
     def resolve(self, path: bytes) -> bytes:
         """Return a path without links in it, its last component included; a path that is a loop comes back as it is."""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
     CONFFILE,
     DIRECTORY,
+    UNKNOWN,
     UNLISTED,
     DatabaseProblem,
     Entry,
@@ -83,7 +84,7 @@ def judge(manifest: Manifest, observations: Iterable[Observation]) -> Judgement:
         gap = _gap(entry, observation)
         if gap is not None:
             judgement.gaps.append(gap)
-        elif entry.digest is None and observation.file_type == "file":
+        elif entry.kind == UNKNOWN and observation.file_type == "file" and observation.error is None:
             for package in entry.packages:
                 undigested.setdefault(package, []).append(entry)
             detail = "the database has no digest for the file"
@@ -178,10 +179,10 @@ def _judge_manifest(manifest: Manifest, judgement: Judgement, undigested: dict[s
         if entry.other_digests:
             _judge_conflict(manifest, judgement, entry)
     for package, entries in undigested.items():
+        if package not in manifest.digest_files:
+            continue  # This user may not read its digests, which is a gap and no problem.
         what = f"{len(entries)} listed files of package {package} have no digest in it, {text(entries[0].listed)} first"
-        judgement.problems.append(
-            DatabaseProblem(manifest.digest_files.get(package, manifest.state_file), what, _NO_DIGEST_REMEDY)
-        )
+        judgement.problems.append(DatabaseProblem(manifest.digest_files[package], what, _NO_DIGEST_REMEDY))
     for state in manifest.states:
         category = "package_broken" if state.broken else "package_not_configured"
         path = manifest.state_file.encode()
