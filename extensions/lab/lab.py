@@ -142,6 +142,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("lab: interrupted; `lab.py clean` removes what was begun", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from labkit import aptconfig, machine, sources
+from labkit import aptconfig, cgroups, machine, sources, syscalls
 from labkit.errors import LabError
 from labkit.layout import Clone
 from labkit.progress import Step, say
@@ -109,6 +109,8 @@ def ensure_all(clone: Clone, suites: Iterable[str], setup: machine.AptSetup) -> 
 
 
 def _build(clone: Clone, suite: str, path: Path, setup: machine.AptSetup) -> None:
+    group = cgroups.group(f"{clone.prefix}-build-{suite}")
+    cgroups.kill(group)  # what a killed run may have left at work
     for leftover in clone.bases.glob(f".new-{suite}-*"):
         remove_tree(leftover)
     cache = clone.apt_cache(suite)
@@ -118,13 +120,19 @@ def _build(clone: Clone, suite: str, path: Path, setup: machine.AptSetup) -> Non
     try:
         command = _command(work, suite, cache, machine.debian_sources(setup, suite, clone.bases), setup.settings)
         with (clone.bases / f"{suite}.log").open("wb") as log:
-            _run_build(command, log.fileno(), suite, clone.bases / f"{suite}.log")
+            _run_build(command, group, log.fileno(), suite, clone.bases / f"{suite}.log")
         (work / "root").rename(path)
     finally:
+        cgroups.kill(group)
         remove_tree(work)
 
 
-def _run_build(command: list[str], log: int, suite: str, log_path: Path) -> None:
+def _run_build(command: list[str], group: Path, log: int, suite: str, log_path: Path) -> None:
+    def in_child() -> None:
+        # mmdebstrap mounts /proc and more inside the new tree: a killed run must not leave that on the machine.
+        syscalls.enter_new_mount_namespace()
+        cgroups.enter(group)
+
     try:
         status = subprocess.run(
             command,
@@ -134,6 +142,7 @@ def _run_build(command: list[str], log: int, suite: str, log_path: Path) -> None
             timeout=BUILD_TIMEOUT_SECONDS,
             check=False,
             env=_environment(),
+            preexec_fn=in_child,
         ).returncode
     except subprocess.TimeoutExpired:
         raise LabError(f"{suite}: mmdebstrap did not end within {BUILD_TIMEOUT_SECONDS} s; see {log_path}") from None

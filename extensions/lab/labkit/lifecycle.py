@@ -141,9 +141,7 @@ def _wait_ready(here: HostPlace, process: subprocess.Popen[bytes]) -> None:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise LabError(f"{here.name}: its supervisor ended with status {process.returncode}\n{_tails(here)}")
-        result = subprocess.run(
-            probe, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=READY_SECONDS, check=False
-        )
+        result = run(probe, check=False, timeout_seconds=READY_SECONDS)
         if result.returncode == 0:
             if result.stdout.strip() != "running":
                 say(f"{here.name}: systemd reports {result.stdout.strip() or 'nothing'} (systemctl --failed tells why)")
@@ -278,7 +276,9 @@ def clean(clone: Clone) -> None:
         registry.restore_forwarding_when_last()
     for leftover in clone.bases.glob(".new-*"):
         base.remove_tree(leftover)
-    _remove_run_directory()
+    registry.remove_directory()
+    with contextlib.suppress(OSError):
+        supervisor.NSPAWN_RUN_DIRECTORY.rmdir()
 
 
 def _sweep(prefix: str) -> None:
@@ -289,14 +289,6 @@ def _sweep(prefix: str) -> None:
             shutil.rmtree(path, ignore_errors=True)
         elif path.suffix != ".json":
             path.unlink(missing_ok=True)
-
-
-def _remove_run_directory() -> None:
-    """Nothing is left in /run when no lab of any clone is."""
-    if not registry.entries():
-        shutil.rmtree(RUN_DIRECTORY, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            supervisor.NSPAWN_RUN_DIRECTORY.rmdir()
 
 
 def distclean(clone: Clone) -> None:

@@ -30,16 +30,23 @@ def describe(place: Place, texts: Sequence[str], requested_network: str | None) 
             ),
             *_base_lines(place, sorted({host.suite for host in lab.hosts})),
         ]
-    forwarding = registry.FORWARDING.read_text().strip() != "0"
     lines += [
         f"lab {place.name}, in {place.directory}:",
         *lab_lines,
         f"nft table ip {place.tag}: address translation for the lab, nothing else",
-        f"IP forwarding: {'is on already, stays' if forwarding else 'is off, switched on until the last lab is gone'}",
+        f"IP forwarding: {_forwarding()}",
         "one process tree a host (systemd-nspawn), in network namespaces and control groups of their own",
         "no service of this machine is installed, enabled or started; `down` undoes all of this (packages stay)",
     ]
     return "\n".join(lines)
+
+
+def _forwarding() -> str:
+    if registry.FORWARDING.read_text().strip() == "0":
+        return "is off, switched on until the last lab is gone"
+    if registry.labs_switched_forwarding_on():
+        return "was switched on by another lab, until the last one is gone"
+    return "is on already, stays on"
 
 
 def _base_lines(place: Place, suites: Sequence[str]) -> list[str]:

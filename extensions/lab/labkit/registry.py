@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from labkit.layout import RUN_DIRECTORY, Place
 from labkit.machine import boot_id
 from labkit.progress import say
 
+MACHINE = "machine"
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 _FORWARDING_BEFORE = RUN_DIRECTORY / "ip_forward.before"
 
@@ -35,17 +37,22 @@ class Entry:
 
 
 @contextlib.contextmanager
-def lock(name: str = "machine") -> Iterator[None]:
+def lock(name: str = MACHINE) -> Iterator[None]:
     """Hold a lock that all labs of this machine share; says so when it has to wait."""
-    RUN_DIRECTORY.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (RUN_DIRECTORY / f"{name}.lock").open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if name != "machine":
-                say("waiting for another run that works on the same lab ...")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    path = RUN_DIRECTORY / f"{name}.lock"
+    while True:
+        RUN_DIRECTORY.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with path.open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if name != MACHINE:
+                    say("waiting for another run that works on the same lab ...")
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            # The file may have been removed while this waited: a lock on that would exclude nobody.
+            if path.exists() and path.stat().st_ino == os.fstat(handle.fileno()).st_ino:
+                yield
+                return
 
 
 def _path(tag: str) -> Path:
@@ -93,6 +100,11 @@ def ensure_forwarding() -> None:
         FORWARDING.write_text("1")
 
 
+def labs_switched_forwarding_on() -> bool:
+    """Return whether it is for a lab of this machine that IP forwarding is on."""
+    return _FORWARDING_BEFORE.exists()
+
+
 def restore_forwarding_when_last() -> None:
     """Switch IP forwarding off again when a lab switched it on and none is left."""
     if entries():
@@ -101,3 +113,18 @@ def restore_forwarding_when_last() -> None:
         if _FORWARDING_BEFORE.read_text().strip() == boot_id():
             FORWARDING.write_text("0")
         _FORWARDING_BEFORE.unlink()
+
+
+def remove_directory() -> None:
+    """Leave nothing in /run when no lab of any clone is there and nobody is about to make one."""
+    with lock():
+        if entries():
+            return
+        for path in RUN_DIRECTORY.glob("*.lock"):
+            with path.open("w") as handle, contextlib.suppress(BlockingIOError):
+                if path.stem != MACHINE:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
+        (RUN_DIRECTORY / f"{MACHINE}.lock").unlink()
+        with contextlib.suppress(OSError):
+            RUN_DIRECTORY.rmdir()

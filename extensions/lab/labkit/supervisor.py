@@ -9,6 +9,7 @@ host's processes end with their first one (pid_namespaces(7)), and the mounts va
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -19,10 +20,12 @@ from pathlib import Path
 from types import FrameType
 
 from labkit import aptcache, base, cgroups, guest, machine, processes, syscalls
+from labkit.commands import run
 from labkit.layout import HostPlace
 from labkit.model import Host, Lab, read_record
 
 REBOOT_STATUS = 133  # systemd-nspawn(1): with --keep-unit a reboot inside ends nspawn with this status
+COPY_SECONDS = 300.0
 HARVEST_SECONDS = 5.0
 NSPAWN_RUN_DIRECTORY = Path("/run/systemd/nspawn")
 
@@ -61,7 +64,7 @@ def disk_is_whole(place: HostPlace, base_name: str) -> bool:
         return False
 
 
-def _mount_root(place: HostPlace, lower: Path) -> None:
+def _mount_root(place: HostPlace, lower: Path, fresh: bool) -> None:
     """Mount the host's root: what it writes over the base tree (Linux, filesystems/overlayfs).
 
     Paths are relative to the host's directory, because the option string has no way to write every path. Nothing here
@@ -69,10 +72,14 @@ def _mount_root(place: HostPlace, lower: Path) -> None:
     """
     relative = os.path.relpath(lower, place.directory)
     options = f"lowerdir={relative},upperdir=upper,workdir=work"
-    try:
-        syscalls.mount("overlay", "root", "overlay", 0, f"{options},volatile")
-    except OSError:
-        syscalls.mount("overlay", "root", "overlay", 0, options)
+    for attempt in (f"{options},volatile", options):
+        with contextlib.suppress(OSError):
+            syscalls.mount("overlay", "root", "overlay", 0, attempt)
+            return
+    # No overlay on this file system (another overlay, for one): a copy of the tree instead.
+    if fresh:
+        run(["cp", "-a", "--reflink=auto", f"{relative}/.", "upper"], timeout_seconds=COPY_SECONDS, cwd=place.directory)
+    syscalls.mount("upper", "root", flags=syscalls.MS_BIND)
 
 
 def _prepare(place: HostPlace, lab: Lab, host: Host) -> None:
@@ -89,7 +96,7 @@ def _prepare(place: HostPlace, lab: Lab, host: Host) -> None:
     NSPAWN_RUN_DIRECTORY.mkdir(parents=True, exist_ok=True)
     syscalls.enter_new_mount_namespace()
     syscalls.mount("tmpfs", str(NSPAWN_RUN_DIRECTORY), "tmpfs", 0, "mode=755")
-    _mount_root(place, lower)
+    _mount_root(place, lower, fresh)
     if fresh:
         around = guest.surroundings(lab, machine.apt_setup(), place.lab.clone.bases)
         guest.write_identity(place, lab, host, around)
@@ -172,7 +179,11 @@ def main(place: HostPlace) -> int:
     processes.record(place.process_record)
     supervisor = Supervisor(place, host)
     signal.signal(signal.SIGTERM, supervisor.stop)
-    _prepare(place, lab, host)
+    try:
+        _prepare(place, lab, host)
+    except OSError as error:
+        print(f"{place.name}: its disk cannot be prepared: {error}", file=sys.stderr)
+        return 1
     status = supervisor.run()
     place.process_record.unlink(missing_ok=True)
     return status

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 
+MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_SLAVE = 0x80000
 CLONE_NEWNS = 0x20000
