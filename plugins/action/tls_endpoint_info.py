@@ -1,0 +1,46 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Measure where the task runs, judge on the control node."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.errors import WebopsError
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import certificate, trust_store
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.assess import assess
+
+
+class ActionModule(ActionBase):
+    """The control node's half of M(ringmaster.webops.tls_endpoint_info)."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the module of the same name and put a verdict to its facts."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        if certificate.CRYPTOGRAPHY_IMPORT_ERROR is not None:
+            raise AnsibleActionFail(
+                f"the Python package cryptography cannot be imported on the control node "
+                f"({certificate.CRYPTOGRAPHY_IMPORT_ERROR}). Install cryptography 42 or newer beside ansible-core"
+            )
+        ca_path = self._task.args.get("ca_path")
+        try:
+            anchors = certificate.Anchors(
+                trust_store.read_anchors(str(Path(ca_path).expanduser()) if ca_path else None)
+            )
+        except WebopsError as error:
+            raise AnsibleActionFail(str(error)) from error
+        measured: dict[str, Any] = self._execute_module(
+            module_name="ringmaster.webops.tls_endpoint_info", module_args=self._task.args, task_vars=task_vars
+        )
+        scans = measured.pop("scans", None)
+        result.update(measured)
+        if scans is not None:
+            result.update(assess(scans, anchors, datetime.datetime.now(datetime.timezone.utc)))
+        return result

@@ -1,0 +1,156 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Questions to one endpoint, and which answers may be believed.
+
+A server says "no" with an alert of the protocol. A reset, a closed connection, silence or an internal error may mean
+"no", a rate limit, a ban or a bad network; such an answer is asked for again, alone, and then either confirmed or
+reported as inconclusive. It never counts as "no" by itself.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import probe, wire
+
+# handshake_failure, protocol_version, insufficient_security, inappropriate_fallback, unrecognized_name
+REFUSING_ALERTS = (40, 70, 71, 86, 112)
+_PAUSE_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A believable answer: a flight, a refusal (``alert`` is its number, if it came as one), or why there is none."""
+
+    flight: wire.Flight | None = None
+    refused: bool = False
+    alert: int | None = None
+    reason: str = ""
+
+
+class Session:
+    """The questions of one scan to one endpoint; usable from several threads."""
+
+    def __init__(self, endpoint: probe.Endpoint, pacer: probe.Pacer, timeout_seconds: float) -> None:
+        """Talk to ``endpoint`` with the manners of ``pacer``; no question takes longer than ``timeout_seconds``."""
+        self.endpoint = endpoint
+        self.timeout_seconds = timeout_seconds
+        self.connections = 0
+        self.given_up = ""
+        self._pacer = pacer
+        self._canary: bytes | None = None
+        self._lock = threading.Lock()
+
+    def first(self, hellos: tuple[bytes, ...]) -> tuple[probe.Outcome, int]:
+        """Ask until something speaks TLS: return how it ended and which of the hellos was answered.
+
+        The answered hello becomes the canary: what is sent again to see whether the server still talks to us.
+        """
+        outcome = probe.Outcome(probe.CLOSED)
+        for place, hello in enumerate(hellos):
+            for _attempt in range(2):
+                outcome = self._once(hello)
+                if outcome.kind in (probe.ANSWER, probe.ALERT):
+                    self._canary = hello
+                    return outcome, place
+                if outcome.kind not in (probe.CLOSED, probe.RESET):
+                    return outcome, place
+                time.sleep(_PAUSE_SECONDS)
+        return outcome, len(hellos) - 1
+
+    def ask(self, hello: bytes, closing_refuses: bool = False) -> Reply:
+        """Ask once, and again alone where the answer cannot be believed.
+
+        ``closing_refuses`` is for questions about a whole protocol version, which many servers refuse by closing the
+        connection: that is believed when it happens three times in a row and the canary is answered right after.
+        """
+        if self.given_up:
+            return Reply(reason=self.given_up)
+        outcome = self._once(hello)
+        return self._plain_reply(outcome) or self._confirm(hello, outcome, closing_refuses)
+
+    def ask_sslv2(self, hello: bytes) -> tuple[Reply, wire.SslV2ServerHello | None]:
+        """Ask whether SSL 2.0 is spoken: anything but its SERVER-HELLO, twice and with the canary answered, is no."""
+        if self.given_up:
+            return Reply(reason=self.given_up), None
+        detail = ""
+        for _attempt in range(2):
+            with self._pacer.alone():
+                self._count()
+                outcome, answer = probe.ask_sslv2(self.endpoint, hello, self.timeout_seconds)
+            if answer is not None:
+                return Reply(), answer
+            if outcome.kind in (probe.ALERT, probe.NOT_TLS):
+                return Reply(refused=True), None
+            detail = outcome.detail
+            if outcome.kind == probe.TIMEOUT:
+                return Reply(reason=detail), None
+        with self._pacer.alone():
+            return (Reply(refused=True) if self._canary_lives() else Reply(reason=detail)), None
+
+    def turn(self) -> probe.Pacer:
+        """Return the pacer for a connection that is made elsewhere, and count it."""
+        self._count()
+        return self._pacer
+
+    def _once(self, hello: bytes) -> probe.Outcome:
+        with self._pacer.turn():
+            return self._send(hello)
+
+    def _send(self, hello: bytes) -> probe.Outcome:
+        self._count()
+        return probe.ask(self.endpoint, hello, self.timeout_seconds)
+
+    def _count(self) -> None:
+        with self._lock:
+            self.connections += 1
+
+    def believe(self, hello: bytes, outcome: probe.Outcome) -> Reply:
+        """Return the reply of a question that :meth:`first` asked already."""
+        return self._plain_reply(outcome) or self._confirm(hello, outcome, False)
+
+    @staticmethod
+    def _plain_reply(outcome: probe.Outcome) -> Reply | None:
+        """Return what needs no confirmation."""
+        if outcome.kind == probe.ANSWER:
+            return Reply(flight=outcome.flight)
+        alert = alert_of(outcome)
+        return Reply(refused=True, alert=alert) if alert in REFUSING_ALERTS else None
+
+    def _confirm(self, hello: bytes, first: probe.Outcome, closing_refuses: bool) -> Reply:
+        outcomes = [first]
+        with self._pacer.alone():
+            for _attempt in range(2 if closing_refuses else 1):
+                time.sleep(_PAUSE_SECONDS)
+                outcomes.append(self._send(hello))
+                reply = self._plain_reply(outcomes[-1])
+                if reply is not None:
+                    return reply
+                if outcomes[-1].kind == probe.ALERT:
+                    break
+            lives = self._canary_lives()
+        last = outcomes[-1]
+        if not lives:
+            self.given_up = f"the server stopped answering ({last.detail}): a rate limit, a ban or an overload"
+            return Reply(reason=self.given_up)
+        if all(outcome.kind == probe.ALERT and alert_of(outcome) == alert_of(last) for outcome in outcomes):
+            return Reply(refused=True, alert=alert_of(last))
+        if closing_refuses and all(outcome.kind in (probe.CLOSED, probe.RESET) for outcome in outcomes):
+            return Reply(refused=True)
+        return Reply(reason=f"{last.detail}, twice")
+
+    def _canary_lives(self) -> bool:
+        if self._canary is None:
+            return False
+        return self._send(self._canary).kind in (probe.ANSWER, probe.ALERT)
+
+
+def alert_of(outcome: probe.Outcome) -> int | None:
+    """Return the number of the alert that an outcome consists of."""
+    if outcome.kind != probe.ALERT or outcome.flight is None or outcome.flight.alert is None:
+        return None
+    return outcome.flight.alert.description
