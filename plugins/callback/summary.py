@@ -27,8 +27,8 @@ requirements:
   - Must be enabled with C(callbacks_enabled) in the configuration.
 """
 
-import locale
 import shutil
+import sys
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -79,7 +79,7 @@ class CallbackModule(CallbackBase):
         """Print the table."""
         counts = {host: stats.summarize(host) for host in stats.processed}
         width = shutil.get_terminal_size(fallback=(LOG_COLUMNS, 0)).columns
-        ascii_only = locale.getpreferredencoding(False).replace("-", "").lower() != "utf8"
+        ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")
         lines = self._summary.lines(counts, datetime.now(timezone.utc), width, ascii_only)
         if lines:
             self._display.banner("WEBOPS SUMMARY")
