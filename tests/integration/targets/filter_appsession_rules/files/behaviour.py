@@ -4,7 +4,7 @@
 
 """Run a real HAProxy on loopback with the rendered rules, and look at what it does with sessions.
 
-Usage: behaviour.py HAPROXY BACKEND_LINES_FILE DIRECTORY [PLAIN_BACKEND_LINES_FILE]
+Usage: behaviour.py HAPROXY HASHED_LINES_FILE PLAIN_LINES_FILE
 
 Prints one line of JSON: name of a behaviour -> true, or what was seen instead. Exits 1 when something was not as it
 must be. The waits are deadlines, never measurements.
@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.parse
@@ -96,9 +96,13 @@ class Balancer:
         self.peer_port = free_port()
         self.configuration = directory / "haproxy.cfg"
         self.write()
-        self.process = subprocess.Popen([binary, "-W", "-f", str(self.configuration)], stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen([binary, "-W", "-f", str(self.configuration)])
         self.started = time.monotonic()
-        wait_until(self.usable, "start of HAProxy")
+        try:
+            wait_until(self.usable, "start of HAProxy")
+        except RuntimeError:
+            self.stop()
+            raise
 
     def write(self, *, reverse: bool = False) -> None:
         """Write the configuration, on request with the servers in reverse order."""
@@ -340,24 +344,24 @@ HASHED = (
 PLAIN = (learns_and_sticks, length_counts)
 
 
-def run(binary: str, lines_file: str, directory: Path, checks: tuple[Callable[[Balancer], object], ...]) -> bool:
+def run(binary: str, lines_file: str, checks: tuple[Callable[[Balancer], object], ...]) -> bool:
     """Run the checks against one HAProxy; print what they found; return whether all is well."""
-    directory.mkdir(parents=True, exist_ok=True)
     servers = [NamedServer(f"s{number}") for number in (1, 2, 3)]
-    balancer = Balancer(binary, Path(lines_file).read_text().splitlines(), directory, servers)
-    try:
-        results = {check.__name__: check(balancer) for check in checks}
-    finally:
-        balancer.stop()
+    # A short path: that of a socket may have 107 characters at most.
+    with tempfile.TemporaryDirectory(prefix="sticky-") as directory:
+        balancer = Balancer(binary, Path(lines_file).read_text().splitlines(), Path(directory), servers)
+        try:
+            results = {check.__name__: check(balancer) for check in checks}
+        finally:
+            balancer.stop()
     print(json.dumps(results))
     return all(result is True for result in results.values())
 
 
 def main() -> int:
-    os.umask(0o077)
-    binary, hashed, directory, plain = sys.argv[1:5]
-    good = run(binary, hashed, Path(directory) / "hashed", HASHED)
-    return 0 if run(binary, plain, Path(directory) / "plain", PLAIN) and good else 1
+    binary, hashed, plain = sys.argv[1:4]
+    good = run(binary, hashed, HASHED)
+    return 0 if run(binary, plain, PLAIN) and good else 1
 
 
 if __name__ == "__main__":
