@@ -76,6 +76,8 @@ def ensure_host(place: HostPlace, lab: Lab, host: Host) -> None:
     name, link = place.machine, cable(place.lab, host)
     if name not in namespaces():
         run(["ip", "netns", "add", name])
+        # A new namespace takes this over from the machine, where the lab has switched it on; a plain server has it off.
+        run(["ip", "netns", "exec", name, "tee", "/proc/sys/net/ipv4/ip_forward"], stdin="0\n")
     inside = ["ip", "-netns", name]
     if not succeeds([*inside, "link", "show", "dev", INTERFACE]):
         if _exists(link):
@@ -116,7 +118,7 @@ def ensure_nat(place: Place, lab: Lab, loopback_services: Iterable[tuple[str, in
     if services:
         # Lets the bridge, and it alone, bring in packets for 127.0.0.0/8 (Linux ip-sysctl: route_localnet).
         Path(f"/proc/sys/net/ipv4/conf/{place.tag}/route_localnet").write_text("1")
-    for family, table, chain in _closed_forward_chains():
+    for family, table, chain in closed_forward_chains():
         _open_chain(place.tag, family, table, chain)
 
 
@@ -125,8 +127,8 @@ def _ruleset() -> list[dict[str, Any]]:
     return list(json.loads(text).get("nftables", [])) if text else []
 
 
-def _closed_forward_chains() -> list[tuple[str, str, str]]:
-    """Chains of the machine's own packet filter that drop forwarded packets unless a rule accepts them."""
+def closed_forward_chains() -> list[tuple[str, str, str]]:
+    """Return the machine's own nft chains (family, table, name) that drop forwarded packets unless a rule accepts."""
     chains = [item["chain"] for item in _ruleset() if "chain" in item]
     return [
         (chain["family"], chain["table"], chain["name"])

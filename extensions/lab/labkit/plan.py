@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labkit import base, lifecycle, machine, registry
+from labkit import base, lifecycle, machine, network, registry
 from labkit.layout import Place
 
 
@@ -34,11 +34,17 @@ def describe(place: Place, texts: Sequence[str], requested_network: str | None) 
         f"lab {place.name}, in {place.directory}:",
         *lab_lines,
         f"nft table ip {place.tag}: address translation for the lab, nothing else",
+        *_filter_lines(bool(missing)),
         f"IP forwarding: {_forwarding()}",
         "one process tree a host (systemd-nspawn), in network namespaces and control groups of their own",
         "no service of this machine is installed, enabled or started; `down` undoes all of this (packages stay)",
     ]
     return "\n".join(lines)
+
+
+def _filter_lines(unknown: bool) -> list[str]:
+    chains = [] if unknown else network.closed_forward_chains()
+    return [f"nft chain {' '.join(chain)} drops forwarded packets: two rules let the lab's through" for chain in chains]
 
 
 def _forwarding() -> str:
