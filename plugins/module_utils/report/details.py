@@ -110,12 +110,9 @@ def _protocols(endpoint: Endpoint) -> Html | None:
             if suite.protocol == name
         ]
         order = endpoint.preference.get(name, "").replace("_", " ")
-        rows.append([name, status.replace("_", " "), order, tag("span", join(suites, ", "), class_="names")])
-    return table(
-        "Protocols and cipher suites, in the server's order",
-        ("Protocol", "Status", "Order chosen by", "Cipher suites"),
-        rows,
-    )
+        rows.append([name, status.replace("_", " "), order, tag("div", join(suites, " "), class_="names suites")])
+    headings = ("Protocol", "Status", "Order chosen by", "Cipher suites")
+    return table("Protocols, with their cipher suites in the server's order", headings, rows, class_="protocols")
 
 
 def _certificate(certificate: Certificate, host: Host) -> Html:
@@ -168,7 +165,7 @@ def _packages(host: Host) -> Html:
         [
             heading,
             tag("p", f"Verdict: {verdict}{read}."),
-            table("Coverage", ("What", "In all", "Verified", "Not verified"), _coverage(packages)),
+            table("Coverage", ("What", "In all", "Verified", "Not verified"), _coverage(packages), class_="compact"),
             pairs(
                 [
                     ("The packages do not record", ", ".join(packages.not_recorded) or None),

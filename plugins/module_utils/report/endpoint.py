@@ -163,8 +163,7 @@ def _error_text(error: object) -> str | None:
     entry = mapping(error)
     if not entry:
         return text(error)
-    kind, message = text(entry.get("kind")), text(entry.get("message"))
-    return ": ".join(part for part in (kind, message) if part) or "error without a message"
+    return text(entry.get("message")) or text(entry.get("kind")) or "error without a message"
 
 
 def _texts_by_name(value: object) -> dict[str, str]:

@@ -51,15 +51,19 @@ def escaped(value: str) -> str:
 
 
 def table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[Content]], class_: str | None = None) -> Html:
-    """Return a table with a caption; the first cell of each row is its heading, numbers are marked as such."""
-    head = tag("tr", *(tag("th", heading, scope="col") for heading in headings))
-    body = [tag("tr", tag("th", row[0], scope="row"), *(_cell(cell) for cell in row[1:])) for row in rows]
-    whole = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", join(body, "\n")), class_=class_)
+    """Return a table with a caption; each row starts with its heading; numbers stand to the right."""
+    rows = list(rows)
+    numeric = [any(isinstance(row[position], int) for row in rows) for position in range(len(headings))]
+    head = [tag("th", one, scope="col", class_="number" if right else None) for one, right in zip(headings, numeric)]
+    body = [tag("tr", tag("th", row[0], scope="row"), *map(_cell, row[1:], numeric[1:])) for row in rows]
+    whole = tag(
+        "table", tag("caption", caption), tag("thead", tag("tr", *head)), tag("tbody", join(body, "\n")), class_=class_
+    )
     return tag("div", whole, class_="scroll")
 
 
-def _cell(content: Content) -> Html:
-    return tag("td", f"{content:,}", class_="number") if isinstance(content, int) else tag("td", content)
+def _cell(content: Content, right: bool) -> Html:
+    return tag("td", f"{content:,}" if isinstance(content, int) else content, class_="number" if right else None)
 
 
 def pairs(entries: Iterable[tuple[str, Content]], class_: str | None = None) -> Html:

@@ -51,7 +51,7 @@ ul { margin: 0.3rem 0; padding-left: 1.2rem; }
 .verdict { border-left: 0.4rem solid currentColor; border-radius: 0.3rem; padding: 1.1rem 1.4rem; }
 .verdict p { color: var(--ink); }
 .figures {
-  display: grid; grid-template-columns: repeat(auto-fit, minmax(13rem, 1fr)); gap: 0.75rem; margin: 1rem 0 0;
+  display: grid; grid-template-columns: repeat(auto-fit, minmax(10.5rem, 1fr)); gap: 0.75rem; margin: 1rem 0 0;
 }
 .figures > div { border: 1px solid var(--line); border-radius: 0.4rem; padding: 0.7rem 1rem; }
 .figures dt { color: var(--soft); font-size: 0.9rem; }
@@ -71,8 +71,13 @@ th, td {
 thead th { color: var(--soft); font-weight: 600; font-size: 0.85rem; white-space: nowrap; vertical-align: bottom; }
 tbody th { font-weight: 600; overflow-wrap: anywhere; min-width: 7rem; }
 td { overflow-wrap: anywhere; }
-td.number, .number { font-variant-numeric: tabular-nums; text-align: right; padding-right: 1.6rem; }
+.number, thead th.number { font-variant-numeric: tabular-nums; text-align: right; padding-right: 1.6rem; }
 .hosts td { min-width: 5.5rem; }
+.hosts td small { max-width: 22rem; }
+table.compact { width: auto; }
+.compact th, .compact td { padding-right: 2rem; }
+.protocols td:nth-child(2), .protocols td:nth-child(3) { white-space: nowrap; }
+.suites > span { display: inline-block; margin-right: 1.2em; }
 small { color: var(--soft); font-size: 0.85em; font-weight: 400; display: block; }
 .grade { font-weight: 700; font-size: 1.1em; }
 details { border: 1px solid var(--line); border-radius: 0.4rem; margin: 0.75rem 0; }

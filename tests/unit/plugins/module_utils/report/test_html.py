@@ -128,7 +128,7 @@ def test_policy_allows_the_style_sheet_and_nothing_else() -> None:
     [
         "5 of 13 hosts are critical",
         "ssh: connect to host gone1 port 22: No route to host",
-        "connection_refused: Connection refused",
+        "gave no TLS answer: Connection refused",
         "Is the server running?",
         "/usr/share/doc/caf\\xe9/README",
         "2 of 812 findings in what was verified",
