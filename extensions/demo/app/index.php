@@ -3,64 +3,57 @@
 // GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// Counts the requests of a visitor in their session, and names the host that keeps it. A visitor without a login has no
-// session and gets no cookie. Log in with a POST of `login=<name>`, log out with one of `logout=1`; `?format=json` for
-// programs.
+// Counts the requests of a visitor in their session, and names the host that keeps it. A visitor who has not logged in
+// has no session and gets no cookie. POST /?action=login logs in, POST /?action=logout out; format=json is for programs.
 
 declare(strict_types=1);
 
-function current_visitor(): ?array
+/** Return the counter of the visitor's session after this request, or null for a visitor without one. */
+function count_request(?string $action): ?int
 {
-    $login = $_POST['login'] ?? null;
-    if (!is_string($login) && !isset($_COOKIE[session_name()])) {
+    if ($action !== 'login' && !isset($_COOKIE[session_name()])) {
         return null;
     }
     session_start();
-    if (is_string($login) && $login !== '') {
+    if ($action === 'login') {
         session_regenerate_id(true);
-        $_SESSION = ['name' => substr($login, 0, 64), 'requests' => 0];
+        $_SESSION = ['counter' => 0];
     }
-    if (isset($_POST['logout']) || !isset($_SESSION['name'])) {
+    if ($action === 'logout' || !isset($_SESSION['counter'])) {
         session_destroy();
         return null;
     }
-    $_SESSION['requests']++;
-    return $_SESSION;
+    return ++$_SESSION['counter'];
 }
 
-$visitor = current_visitor();
-$answer = [
-    'host' => gethostname(),
-    'logged_in' => $visitor !== null,
-    'name' => $visitor['name'] ?? null,
-    'requests' => $visitor['requests'] ?? 0,
-];
+$action = $_SERVER['REQUEST_METHOD'] === 'POST' && is_string($_GET['action'] ?? null) ? $_GET['action'] : null;
+$counter = count_request($action);
+$host = (string) gethostname();
 
 header('Cache-Control: no-store');
 if (($_GET['format'] ?? '') === 'json') {
     header('Content-Type: application/json');
-    echo json_encode($answer, JSON_INVALID_UTF8_SUBSTITUTE | JSON_UNESCAPED_SLASHES), "\n";
+    echo json_encode(['host' => $host, 'counter' => $counter ?? 0, 'session' => $counter !== null]), "\n";
     exit;
 }
 header('Content-Type: text/html; charset=utf-8');
-$host = htmlspecialchars((string) $answer['host']);
 ?>
 <!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>A session that stays: <?= $host ?></title>
+<title>A session that stays</title>
 <style>body { font: 1.1rem/1.5 sans-serif; margin: 3rem auto; max-width: 34rem; padding: 0 1rem }</style>
 </head>
 <body>
-<h1><?= $host ?></h1>
-<?php if ($visitor !== null) : ?>
-<p>Hello, <?= htmlspecialchars($answer['name'], ENT_QUOTES | ENT_SUBSTITUTE) ?>. This is request <?= $answer['requests'] ?> of your session, which lives on this host.</p>
-<form method="post"><button name="logout" value="1">Log out</button> <a href="/">Once more</a></form>
+<h1><?= htmlspecialchars($host) ?></h1>
+<?php if ($counter !== null) : ?>
+<p>This is request <?= $counter ?> of your session, which lives on this host.</p>
+<form method="post" action="/?action=logout"><a href="/">Once more</a> <button>Log out</button></form>
 <?php else : ?>
 <p>You have no session. Any host may answer you.</p>
-<form method="post"><label>Name <input name="login" required maxlength="64"></label> <button>Log in</button></form>
+<form method="post" action="/?action=login"><button>Log in</button></form>
 <?php endif ?>
 </body>
 </html>
