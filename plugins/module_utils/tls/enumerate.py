@@ -10,7 +10,7 @@ takes a ``question`` (lists in, a :class:`Reply` out) and knows nothing of conne
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import registry, wire
@@ -54,7 +54,8 @@ def enumerate_suites(question: Question, version: int, candidates: Numbers, firs
     """
     found = Found()
     if not _take(first, version, candidates, found):
-        if not found.gap and found.last_alert != _PROTOCOL_VERSION and first.flight is None:
+        # An alert other than protocol_version may be about the suites; a closed connection was about the version.
+        if first.refused and first.alert not in (None, _PROTOCOL_VERSION):
             _by_chunks(question, version, candidates[CHUNK:], found)
             _short_preference(question, version, candidates, found)
         return found
@@ -190,6 +191,22 @@ def _preferences13(question: JointQuestion, groups: Numbers, found: Found13) -> 
     else:
         found.suites.preference = CLIENT if hello.cipher_suite == order[0] else SERVER
     _decide_preference(found.groups, groups, hello.group)
+
+
+def groups_between(picks: Sequence[tuple[bool, int]], candidates: Numbers) -> tuple[Numbers, bool]:
+    """Return which groups the picks leave open, and whether the client's order of groups decides.
+
+    ``picks`` are (list was reversed, group picked). A server that picks one group from the list and another from the
+    reversed list takes the first that it knows: it knows nothing before the one and nothing behind the other.
+    """
+    forwards = {group for backwards, group in picks if not backwards}
+    backwards = {group for was_reversed, group in picks if was_reversed}
+    if len(forwards) != 1 or len(backwards) != 1 or forwards == backwards:
+        return candidates, False
+    if not forwards | backwards <= set(candidates):
+        return candidates, False
+    first, last = candidates.index(min(forwards)), candidates.index(min(backwards))
+    return candidates[first + 1 : last], first < last
 
 
 def enumerate_groups(question: Question, candidates: Numbers, last: Numbers) -> Found:

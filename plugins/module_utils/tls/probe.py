@@ -126,7 +126,8 @@ def connect(endpoint: Endpoint, deadline: float) -> socket.socket:
     try:
         sock.settimeout(_left(deadline))
         sock.connect(endpoint.sockaddr)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(OSError):  # the other side may have reset the connection already
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except BaseException:
         sock.close()
         raise
@@ -213,6 +214,8 @@ def _connect_failure(error: OSError, timeout_seconds: float) -> Outcome:
         return Outcome(TIMEOUT, f"no connection within {timeout_seconds:g} seconds")
     if isinstance(error, ConnectionRefusedError):
         return Outcome(REFUSED, "nothing listens there: the connection was refused")
+    if isinstance(error, ConnectionResetError):
+        return Outcome(RESET, f"the connection broke: {error.strerror or error}")
     return Outcome(UNREACHABLE, f"no connection: {error.strerror or error}")
 
 

@@ -11,6 +11,7 @@ made of is read from its name, so that a name and its properties cannot disagree
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -481,6 +482,7 @@ class CipherSuite:
         }
 
 
+@functools.lru_cache(maxsize=1024)
 def cipher_suite(number: int) -> CipherSuite:
     """Return the suite of a number; one that is not known is named after its number and counts as 0 bits."""
     name = CIPHER_SUITE_NAMES.get(number)
@@ -774,6 +776,7 @@ def extension_name(number: int) -> str:
     return EXTENSIONS.get(number, f"extension_{number}")
 
 
+@functools.cache
 def suites_for_version(version: int) -> tuple[int, ...]:
     """Return the suites that a version up to TLS 1.2 can negotiate, the commonest first.
 

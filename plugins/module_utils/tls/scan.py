@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -153,6 +154,7 @@ class _Scan:
         self._found: dict[int, Found] = {}
         self._found13 = Found13()
         self._groups12 = Found()
+        self._group_picks: dict[int, list[tuple[bool, int]]] = {}
         self._sslv2: str = "not_tested"
         self._not_tested: list[dict[str, str]] = []
         self._certificates: dict[str, _Certificate] = {}
@@ -186,7 +188,23 @@ class _Scan:
         return hellos.up_to_tls12(self._name, version, suites)
 
     def _question(self, version: int) -> enumeration.Question:
-        return lambda suites: self._session.ask(self._hello(version, suites))
+        """Return the question about suites of a version; every other one has the groups in reversed order."""
+        reversed_groups = tuple(reversed(registry.TLS12_GROUPS))
+        turns = itertools.cycle((True, False))
+
+        def question(suites: tuple[int, ...]) -> Reply:
+            backwards = next(turns)
+            groups = reversed_groups if backwards else registry.TLS12_GROUPS
+            reply = self._session.ask(hellos.up_to_tls12(self._name, version, suites, groups))
+            self._note_group(version, backwards, reply)
+            return reply
+
+        return question
+
+    def _note_group(self, version: int, backwards: bool, reply: Reply) -> None:
+        exchange = reply.flight.key_exchange if reply.flight else None
+        if exchange is not None and exchange.group is not None:
+            self._group_picks.setdefault(version, []).append((backwards, exchange.group))
 
     def _tls12(self, contact: probe.Outcome | None) -> None:
         suites = registry.suites_for_version(registry.TLS12)
@@ -196,6 +214,7 @@ class _Scan:
 
     def _enumerate(self, version: int, first: Reply) -> Found:
         suites = registry.suites_for_version(version)
+        self._note_group(version, False, first)
         found = enumeration.enumerate_suites(self._question(version), version, suites, first)
         self._found[version] = found
         name = registry.VERSION_NAMES[version]
@@ -266,41 +285,26 @@ class _Scan:
             self._visit = http.visit(session.endpoint, self._name, host, session.timeout_seconds)
 
     def _groups_up_to_tls12(self) -> None:
-        """Find the groups of TLS 1.2 that TLS 1.3 has not shown already."""
+        """Find the groups of TLS 1.2 that TLS 1.3 and the enumeration of the suites have not shown already."""
         version = next((v for v in (registry.TLS12, *_OLD_VERSIONS) if self._suites(v, "ECDHE")), None)
         if version is None:
             return
-        suites = self._suites(version, "ECDHE", "RSA") or self._suites(version, "ECDHE")
-        with_rsa = bool(self._suites(version, "ECDHE", "RSA"))
+        with_rsa = self._suites(version, "ECDHE", "RSA")
+        suites = with_rsa or self._suites(version, "ECDHE")
         last = () if with_rsa else tuple(sorted(self._certificate_curves()))
-        known = tuple(self._found13.groups.accepted)
-        candidates = tuple(group for group in registry.TLS12_GROUPS if group not in known)
+        between, follows_client = enumeration.groups_between(self._group_picks.get(version, []), registry.TLS12_GROUPS)
+        seen = {group for _reversed, group in self._group_picks.get(version, [])}
+        candidates = tuple(g for g in between if g not in seen and g not in self._found13.groups.accepted)
 
         def question(groups: tuple[int, ...]) -> Reply:
             return self._session.ask(hellos.up_to_tls12(self._name, version, suites, groups))
 
         found = enumeration.enumerate_groups(question, candidates, last)
         self._groups12 = found
-        if found.accepted and found.accepted[-1] in last and not self._follows_group_order(question, known, found):
+        if found.accepted and found.accepted[-1] in last and not follows_client:
             found.gap = "the server prefers the curve of its certificate, which hides what it likes less"
         if found.gap:
             self._note("groups.TLSv1.2", found.gap)
-
-    def _follows_group_order(self, question: enumeration.Question, known: tuple[int, ...], found: Found) -> bool:
-        """Whether the client's order of groups decides: two orders of the same two groups, two different picks."""
-        others = [group for group in (*known, *found.accepted) if group in registry.TLS12_GROUPS]
-        curve = found.accepted[-1]
-        other = next((group for group in others if group != curve), None)
-        if self._found13.groups.preference is not None:
-            return self._found13.groups.preference == enumeration.CLIENT
-        if other is None:
-            return False
-        picks = []
-        for order in ((curve, other), (other, curve)):
-            reply = question(order)
-            exchange = reply.flight.key_exchange if reply.flight else None
-            picks.append(exchange.group if exchange else None)
-        return picks == [curve, other]
 
     def _suites(self, version: int, key_exchange: str, authentication: str | None = None) -> tuple[int, ...]:
         suites = [registry.cipher_suite(number) for number in self._found.get(version, Found()).accepted]
@@ -429,10 +433,7 @@ class _Scan:
 
     def _groups(self) -> list[dict[str, object]]:
         tls13, tls12 = self._found13.groups.accepted, list(self._groups12.accepted)
-        for version, found in self._lists():
-            if version != registry.TLS13:
-                exchanges = [flight.key_exchange for flight in found.flights]
-                tls12 += [exchange.group for exchange in exchanges if exchange and exchange.group is not None]
+        tls12 += [group for picks in self._group_picks.values() for _backwards, group in picks]
         return [
             {
                 **registry.named_group(number).as_dict(),

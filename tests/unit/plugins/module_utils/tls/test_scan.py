@@ -1,0 +1,361 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whole scans of real servers and of hostile ones."""
+
+from __future__ import annotations
+
+import datetime
+import socket
+import ssl
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import assess, certificate, scan
+
+if TYPE_CHECKING:
+    from tests.unit.plugins.module_utils.tls.conftest import Handler, Servers
+
+HSTS = b"HTTP/1.1 401 Unauthorized\r\nStrict-Transport-Security: max-age=63072000\r\nContent-Length: 0\r\n\r\n"
+INTERMEDIATE = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384"
+
+
+def facts_of(target: object) -> dict[str, Any]:
+    (facts,) = scan.scan_targets([target], scan.Options())
+    return facts
+
+
+def verdict(facts: dict[str, Any], ca: trustme.CA) -> dict[str, Any]:
+    anchors = certificate.Anchors([ca.cert_pem.bytes().decode()])
+    return assess.assess_endpoint(facts, anchors, datetime.datetime.now(datetime.timezone.utc))
+
+
+def offered(facts: dict[str, Any]) -> list[str]:
+    return [entry["name"] for entry in facts["protocols"] if entry["status"] == "offered"]
+
+
+def suites(facts: dict[str, Any], protocol: str) -> list[str]:
+    return [entry["name"] for entry in facts["cipher_suites"][protocol]]
+
+
+def same(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return what must not depend on the weather."""
+    keys = ("protocols", "cipher_suites", "preference", "compression", "extensions", "renegotiation")
+    return {key: facts[key] for key in keys}
+
+
+def test_defaults_of_openssl(servers: Servers, ca: trustme.CA) -> None:
+    facts = facts_of(f"localhost:{servers.openssl()}")
+    assert offered(facts) == ["TLSv1.2", "TLSv1.3"]
+    assert suites(facts, "TLSv1.3")[0] == "TLS_AES_256_GCM_SHA384"
+    assert len(facts["cipher_suites"]["TLSv1.3"]) == 3
+    assert len(facts["cipher_suites"]["TLSv1.2"]) == 20
+    assert facts["preference"]["TLSv1.2"] == "client"
+    assert {"x25519", "secp256r1", "secp384r1"} <= {group["name"] for group in facts["groups"]}
+    assert [entry["bits"] for entry in facts["dh_parameters"]] == [2048]
+    assert (facts["compression"], facts["renegotiation"]) == (False, {"secure": True})
+    assert facts["not_tested"] == []
+    result = verdict(facts, ca)
+    assert (result["grade"], result["certificates"][0]["trust"]["reason"]) == ("A", None)
+    assert result["grade_missing_facts"] == ["vulnerabilities.robot", "vulnerabilities.padding_oracles"]
+
+
+def test_the_servers_order(servers: Servers) -> None:
+    order = "ECDHE-RSA-AES256-GCM-SHA384:AES128-SHA:ECDHE-RSA-AES128-GCM-SHA256:DHE-RSA-CAMELLIA256-SHA256:AES256-SHA"
+    facts = facts_of(f"localhost:{servers.openssl('-serverpref', '-cipher', order, '-tls1_2')}")
+    assert facts["preference"] == {"TLSv1.2": "server"}
+    assert suites(facts, "TLSv1.2") == [
+        "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+        "TLS_RSA_WITH_AES_128_CBC_SHA",
+        "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+        "TLS_DHE_RSA_WITH_CAMELLIA_256_CBC_SHA256",
+        "TLS_RSA_WITH_AES_256_CBC_SHA",
+    ]
+
+
+def test_rare_suites_and_null_are_found(servers: Servers, ca: trustme.CA) -> None:
+    port = servers.openssl(
+        "-cipher", "ECDHE-RSA-AES128-GCM-SHA256:NULL-SHA256:ADH-AES128-GCM-SHA256:@SECLEVEL=0", "-tls1_2"
+    )
+    facts = facts_of(f"localhost:{port}")
+    assert set(suites(facts, "TLSv1.2")) == {
+        "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+        "TLS_RSA_WITH_NULL_SHA256",
+        "TLS_DH_anon_WITH_AES_128_GCM_SHA256",
+    }
+    assert verdict(facts, ca)["grade"] == "F"
+
+
+def test_only_rare_suites(servers: Servers) -> None:
+    facts = facts_of(f"localhost:{servers.openssl('-cipher', 'ECDHE-ARIA128-GCM-SHA256', '-tls1_2')}")
+    assert suites(facts, "TLSv1.2") == ["TLS_ECDHE_RSA_WITH_ARIA_128_GCM_SHA256"]
+
+
+@pytest.mark.parametrize(
+    ("options", "protocols", "letter"),
+    [
+        (("-tls1", "-cipher", "ALL:@SECLEVEL=0"), ["TLSv1.0"], "F"),
+        (("-tls1_1", "-cipher", "ECDHE+AES:@SECLEVEL=0"), ["TLSv1.1"], "C"),
+        (("-no_tls1_3", "-cipher", "ECDHE+AES:@SECLEVEL=0"), ["TLSv1.0", "TLSv1.1", "TLSv1.2"], "B"),
+        (("-tls1_3",), ["TLSv1.3"], "A"),
+    ],
+    ids=["1.0", "1.1", "1.0 to 1.2", "1.3"],
+)
+def test_versions(
+    servers: Servers, ca: trustme.CA, options: tuple[str, ...], protocols: list[str], letter: str
+) -> None:
+    facts = facts_of(f"localhost:{servers.openssl(*options)}")
+    assert offered(facts) == protocols
+    assert [entry["name"] for entry in facts["protocols"] if entry["status"] == "not_tested"] == []
+    assert verdict(facts, ca)["grade"] == letter
+
+
+def test_both_certificates_are_found(servers: Servers, ca: trustme.CA) -> None:
+    chain, key = servers.files(key_type=trustme.KeyType.ECDSA)
+    port = servers.openssl("-dcert", chain, "-dkey", key, "-cipher", INTERMEDIATE, "-curves", "X25519:P-256:P-384")
+    facts = facts_of(f"localhost:{port}")
+    assert {entry["key_type"] for entry in facts["certificates"]} == {"RSA", "ECDSA"}
+    assert len(facts["cipher_suites"]["TLSv1.2"]) == 3
+    result = verdict(facts, ca)
+    assert [entry["trust"]["trusted"] for entry in result["certificates"]] == [True, True]
+    assert (result["grade"], result["grade_is_upper_bound"]) == ("A", False)
+
+
+def test_a_second_certificate_under_tls13_alone_is_a_missing_fact(servers: Servers, ca: trustme.CA) -> None:
+    chain, key = servers.files(key_type=trustme.KeyType.ECDSA)
+    result = verdict(facts_of(f"localhost:{servers.openssl('-dcert', chain, '-dkey', key, '-tls1_3')}"), ca)
+    (missing,) = result["grade_missing_facts"]
+    assert missing in ("certificates.RSA", "certificates.ECDSA")
+    assert result["grade_is_upper_bound"] is True
+
+
+def test_an_intermediate_server_costs_few_connections(servers: Servers) -> None:
+    port = servers.openssl("-cipher", INTERMEDIATE, "-curves", "X25519:P-256:P-384", "-no_tls1", "-no_tls1_1")
+    proxy = servers.forward(port, lambda _connection, _number: False)
+    facts = facts_of(f"localhost:{proxy.port}")
+    assert facts["connections"] == proxy.connections
+    assert proxy.connections <= 18
+
+
+def test_hsts_is_read_on_whatever_status(servers: Servers, ca: trustme.CA) -> None:
+    server = servers.https(HSTS)
+    facts = facts_of({"host": "127.0.0.1", "port": server.port, "server_name": "localhost"})
+    assert facts["http"]["status"] == 401
+    assert facts["http"]["strict_transport_security"]["max_age_seconds"] == 63072000
+    assert verdict(facts, ca)["grade_trust_ignored"] in ("A+", "A")
+
+
+def test_an_address_is_asked_for_without_a_name(servers: Servers, ca: trustme.CA) -> None:
+    facts = facts_of(f"127.0.0.1:{servers.openssl()}")
+    assert facts["target"]["server_name"] is None
+    (entry,) = verdict(facts, ca)["certificates"]
+    assert (entry["server_name_sent"], entry["trust"]["name_matches"]) == (False, True)
+
+
+def test_another_name_is_m(servers: Servers, ca: trustme.CA) -> None:
+    facts = facts_of({"host": "127.0.0.1", "port": servers.openssl(), "server_name": "www.example.com"})
+    result = verdict(facts, ca)
+    assert (result["grade"], result["grade_trust_ignored"]) == ("M", "A")
+
+
+# --- servers that disturb
+
+
+def reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+@pytest.mark.parametrize("every", [2, 3, 5])
+def test_resets_never_shorten_a_list(servers: Servers, every: int) -> None:
+    port = servers.openssl("-cipher", INTERMEDIATE, "-curves", "X25519:P-256:P-384")
+
+    def disturb(connection: socket.socket, number: int) -> bool:
+        if number % every == 0:
+            reset(connection)
+        return number % every == 0
+
+    quiet = facts_of(f"localhost:{port}")
+    disturbed = facts_of(f"localhost:{servers.forward(port, disturb).port}")
+    untested = {entry["fact"] for entry in disturbed["not_tested"]}
+    for protocol in quiet["cipher_suites"]:
+        if f"cipher_suites.{protocol}" not in untested and f"protocols.{protocol}" not in untested:
+            assert suites(disturbed, protocol) == suites(quiet, protocol)
+    statuses = {entry["name"]: entry["status"] for entry in disturbed["protocols"]}
+    for entry in quiet["protocols"]:
+        assert statuses[entry["name"]] in (entry["status"], "not_tested")
+
+
+def test_a_server_that_stops_answering_is_not_tested(servers: Servers, ca: trustme.CA) -> None:
+    port = servers.openssl("-cipher", INTERMEDIATE)
+
+    def disturb(connection: socket.socket, number: int) -> bool:
+        if number > 6:
+            reset(connection)
+        return number > 6
+
+    proxy = servers.forward(port, disturb)
+    facts = facts_of(f"localhost:{proxy.port}")
+    assert any("stopped answering" in entry["reason"] for entry in facts["not_tested"])
+    assert "not_offered" not in {e["status"] for e in facts["protocols"] if e["name"].startswith("SSL")}
+    result = verdict(facts, ca)
+    assert result["grade_is_upper_bound"] is True
+
+
+def test_a_closing_server_does_not_offer_the_version(servers: Servers) -> None:
+    """Many servers refuse a version by closing the connection; with everything else answered that is an answer."""
+    port = servers.openssl("-cipher", INTERMEDIATE)
+
+    def disturb(connection: socket.socket, _number: int) -> bool:
+        beginning = connection.recv(11, socket.MSG_PEEK)
+        old = beginning[0] & 0x80 or beginning[9:11] in (b"\x03\x00", b"\x03\x01", b"\x03\x02")
+        if old:
+            reset(connection)
+        return bool(old)
+
+    facts = facts_of(f"localhost:{servers.forward(port, disturb).port}")
+    assert {entry["name"]: entry["status"] for entry in facts["protocols"]} == {
+        "SSLv2": "not_offered",
+        "SSLv3": "not_offered",
+        "TLSv1.0": "not_offered",
+        "TLSv1.1": "not_offered",
+        "TLSv1.2": "offered",
+        "TLSv1.3": "offered",
+    }
+
+
+def say(data: bytes) -> Callable[[socket.socket, int], None]:
+    def handler(connection: socket.socket, _number: int) -> None:
+        connection.recv(4096)
+        connection.sendall(data)
+
+    return handler
+
+
+def slow(connection: socket.socket, _number: int) -> None:
+    connection.recv(4096)
+    for byte in b"\x16\x03\x03\x40\x00" + bytes(100):
+        connection.sendall(bytes([byte]))
+        time.sleep(0.1)
+
+
+def endless(connection: socket.socket, _number: int) -> None:
+    connection.recv(4096)
+    hello = b"\x02\x00\x00\x26\x03\x03" + bytes(32) + b"\x00\xc0\x2f\x00"
+    connection.sendall(b"\x16\x03\x03" + struct.pack("!H", len(hello)) + hello)
+    while True:
+        connection.sendall(b"\x16\x03\x03\x40\x00" + b"\x63\x00\x3f\xfc" + bytes(16380))
+
+
+def silent(connection: socket.socket, _number: int) -> None:
+    time.sleep(1)
+    connection.recv(4096)
+
+
+HOSTILE = [
+    ("HTTP", say(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "not_tls", "plain HTTP"),
+    ("SSH", say(b"SSH-2.0-OpenSSH_9.2\r\n"), "not_tls", "SSH"),
+    ("SMTP", say(b"220 mail.example ESMTP\r\n"), "not_tls", "greeting"),
+    ("garbage", say(bytes(range(200, 256))), "not_tls", "something that is not TLS"),
+    ("broken TLS", say(b"\x16\x03\x03\x00\x06\x02\x00\x00\x02\x03\x03"), "malformed", "cut short"),
+    ("closes", say(b""), "connection_closed", "closed without an answer"),
+    ("resets", lambda connection, _number: reset(connection), "connection_closed", "broke"),
+    ("a byte a time", slow, "timeout", "no complete answer within 0.5 seconds"),
+    ("silent", silent, "timeout", "no complete answer within 0.5 seconds"),
+    ("endless", endless, "malformed", "longer than"),
+]
+
+
+@pytest.mark.parametrize(("handler", "kind", "text"), [c[1:] for c in HOSTILE], ids=[c[0] for c in HOSTILE])
+def test_what_is_not_tls_is_one_clear_error(
+    servers: Servers, ca: trustme.CA, handler: Handler, kind: str, text: str
+) -> None:
+    good = servers.openssl("-cipher", INTERMEDIATE)
+    bad = servers.stub(handler)
+    options = scan.Options(timeout_seconds=0.5)
+    first, second = scan.scan_targets([f"localhost:{bad.port}", f"localhost:{good}"], options)
+    assert first["reachable"] is False
+    error: Any = first["error"]
+    assert (error["kind"], text in error["message"], f"localhost:{bad.port}" in error["message"]) == (kind, True, True)
+    assert error["remedy"] in error["message"]
+    assert second["reachable"] is True
+    assert verdict(first, ca)["grade"] is None
+
+
+def test_targets_that_cannot_be_asked(servers: Servers) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    targets = [f"127.0.0.1:{port}", "nothing.invalid", "localhost:99999", {"host": "a", "prot": 1}, 7]
+    asked = [*targets, f"localhost:{servers.openssl()}"]
+    results: list[Any] = scan.scan_targets(asked, scan.Options(timeout_seconds=20))
+    kinds = [result["error"]["kind"] if result["error"] else None for result in results]
+    assert kinds == [
+        "connection_refused",
+        "name_not_resolved",
+        "invalid_target",
+        "invalid_target",
+        "invalid_target",
+        None,
+    ]
+
+
+def test_an_unknown_name_is_told(servers: Servers) -> None:
+    bad = servers.stub(say(b"\x15\x03\x03\x00\x02\x02\x70"))
+    facts = facts_of({"host": "127.0.0.1", "port": bad.port, "server_name": "wrong.example"})
+    assert facts["error"]["kind"] == "server_name_refused"
+    assert "wrong.example" in facts["error"]["message"]
+
+
+def test_no_more_connections_at_once_than_allowed(servers: Servers) -> None:
+    port = servers.openssl("-cipher", INTERMEDIATE)
+    now: list[int] = []
+    most: list[int] = [0]
+
+    def count(_connection: socket.socket, number: int) -> bool:
+        now.append(number)
+        most[0] = max(most[0], len(now))
+        time.sleep(0.02)
+        now.remove(number)
+        return False
+
+    proxy = servers.forward(port, count)
+    targets = [{"host": "localhost", "port": proxy.port, "name": str(number)} for number in range(3)]
+    scan.scan_targets(targets, scan.Options(connections_per_host=2))
+    assert most[0] == 2
+
+
+def test_compression_and_sslv2_of_a_server_that_has_both(servers: Servers, ca: trustme.CA) -> None:
+    """A stub answers where no modern library can: an SSL 2.0 SERVER-HELLO, and deflate in a TLS 1.2 ServerHello."""
+    chain, _key = servers.files(key_type=trustme.KeyType.RSA)
+    der = ssl.PEM_cert_to_DER_cert(Path(chain).read_text().split("-----END")[0] + "-----END CERTIFICATE-----\n")
+
+    def handler(connection: socket.socket, _number: int) -> None:
+        hello = connection.recv(4096)
+        if hello[0] & 0x80:
+            connection.sendall(b"\x80\x0b\x04\x00\x01\x00\x02\x00\x00\x00\x03\x00\x10")
+        elif hello[9:11] == b"\x03\x03" and b"\xc0\x2f" in hello[44:850] and b"\x00\x2b\x00\x03" not in hello:
+            body = b"\x03\x03" + bytes(32) + b"\x00\xc0\x2f\x01\x00\x05\xff\x01\x00\x01\x00"
+            certificates = len(der).to_bytes(3, "big") + der
+            certificate_body = len(certificates).to_bytes(3, "big") + certificates
+            exchange = b"\x03\x00\x1d\x20" + bytes(32) + b"\x08\x04\x00\x01x"
+            messages = b"".join(
+                bytes([kind]) + len(part).to_bytes(3, "big") + part
+                for kind, part in ((2, body), (11, certificate_body), (12, exchange), (14, b""))
+            )
+            connection.sendall(b"\x16\x03\x03" + struct.pack("!H", len(messages)) + messages)
+        else:
+            connection.sendall(b"\x15\x03\x01\x00\x02\x02\x46")
+
+    facts = facts_of(f"localhost:{servers.stub(handler).port}")
+    assert facts["compression"] is True
+    assert offered(facts) == ["SSLv2", "TLSv1.2"]
+    result = verdict(facts, ca)
+    assert {cap["rule"] for cap in result["caps"]} >= {"ssl2_offered", "compression"}
+    assert result["grade"] == "F"
