@@ -18,6 +18,7 @@ from labkit import (
     aptcache,
     base,
     cgroups,
+    disk,
     guest,
     inventory,
     machine,
@@ -89,18 +90,21 @@ def up(place: Place, texts: Sequence[str], requested_network: str | None = None)
         with registry.lock():
             lab = draft(place, specs, requested_network)
             registry.enter(place, lab.network)
+            former = read_record(place.record)
             write_record(place.record, lab)
             registry.ensure_forwarding()
         around = guest.surroundings(lab, setup, place.clone.bases)
         _write_access(place, lab)
         network.ensure_bridge(place, lab)
         network.ensure_nat(place, lab, around.loopback_services)
-        _start_missing(place, lab, around)
+        _start_missing(place, lab)
+        if former and former.hosts != lab.hosts:
+            _tell_hosts(place, lab, around)
         base.prune(place.clone, _bases_in_use(place.clone))
     return lab
 
 
-def _start_missing(place: Place, lab: Lab, around: guest.Surroundings) -> None:
+def _start_missing(place: Place, lab: Lab) -> None:
     missing = [host for host in lab.hosts if not is_running(place.host(host.name))]
     for host in lab.hosts:
         if host not in missing:
@@ -110,8 +114,6 @@ def _start_missing(place: Place, lab: Lab, around: guest.Surroundings) -> None:
         failures = [str(error) for future in waiting if (error := future.exception()) is not None]
     if failures:
         raise LabError("\n".join(failures))
-    if missing and len(missing) < len(lab.hosts):
-        _tell_hosts(place, lab, around)
 
 
 def _start(place: Place, lab: Lab, host: Host) -> None:
@@ -299,16 +301,7 @@ def distclean(clone: Clone) -> None:
 
 
 def _bases_in_use(clone: Clone) -> set[str]:
-    found = set()
-    for place in labs_of(clone):
-        lab = read_record(place.record)
-        for host in lab.hosts if lab else ():
-            with contextlib.suppress(OSError):
-                found.add(place.host(host.name).disk_record.read_text())
-    return {name for text in found for name in [base_name(text)] if name}
-
-
-def base_name(text: str) -> str:
-    """Return the base tree's directory name in a disk record, '' when there is none."""
-    _, _, rest = text.partition('"base": "')
-    return rest.partition('"')[0]
+    """Return the names of the base trees under the disks of this clone's hosts."""
+    labs = [(place, read_record(place.record)) for place in labs_of(clone)]
+    found = {disk.base_of(place.host(host.name)) for place, lab in labs if lab for host in lab.hosts}
+    return {name for name in found if name}

@@ -151,10 +151,10 @@ def _open_chain(tag: str, family: str, table: str, chain: str) -> None:
         return
     say(
         f"this machine drops forwarded packets (nft chain {family} {table} {chain}): "
-        f"a rule for {tag} is added, `down` removes it"
+        f"two rules for {tag} are added, `down` removes them"
     )
-    for direction in ("iifname", "oifname"):
-        run(["nft", "insert", "rule", family, table, chain, direction, tag, "accept", "comment", f'"{tag}"'])
+    for match in (["iifname", tag], ["oifname", tag, "ct", "state", "established,related"]):
+        run(["nft", "insert", "rule", family, table, chain, *match, "accept", "comment", f'"{tag}"'])
 
 
 def remove_host(machine: str) -> None:

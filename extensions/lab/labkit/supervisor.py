@@ -9,8 +9,6 @@ host's processes end with their first one (pid_namespaces(7)), and the mounts va
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -19,13 +17,11 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-from labkit import aptcache, base, cgroups, guest, machine, processes, syscalls
-from labkit.commands import run
+from labkit import aptcache, cgroups, disk, machine, processes, syscalls
 from labkit.layout import HostPlace
-from labkit.model import Host, Lab, read_record
+from labkit.model import Host, read_record
 
 REBOOT_STATUS = 133  # systemd-nspawn(1): with --keep-unit a reboot inside ends nspawn with this status
-COPY_SECONDS = 300.0
 HARVEST_SECONDS = 5.0
 NSPAWN_RUN_DIRECTORY = Path("/run/systemd/nspawn")
 
@@ -54,53 +50,6 @@ def _nspawn_command(place: HostPlace, host: Host) -> list[str]:
         "--link-journal=no",
         "--console=pipe",
     ]
-
-
-def disk_is_whole(place: HostPlace, base_name: str) -> bool:
-    """Whether the host has a disk that was prepared to the end, on that base tree."""
-    try:
-        return bool(json.loads(place.disk_record.read_text())["base"] == base_name)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
-def _mount_root(place: HostPlace, lower: Path, fresh: bool) -> None:
-    """Mount the host's root: what it writes over the base tree (Linux, filesystems/overlayfs).
-
-    Paths are relative to the host's directory, because the option string has no way to write every path. Nothing here
-    outlives a crash of the machine, so nothing waits for the disk either (`volatile`).
-    """
-    relative = os.path.relpath(lower, place.directory)
-    options = f"lowerdir={relative},upperdir=upper,workdir=work"
-    for attempt in (f"{options},volatile", options):
-        with contextlib.suppress(OSError):
-            syscalls.mount("overlay", "root", "overlay", 0, attempt)
-            return
-    # No overlay on this file system (another overlay, for one): a copy of the tree instead.
-    if fresh:
-        run(["cp", "-a", "--reflink=auto", f"{relative}/.", "upper"], timeout_seconds=COPY_SECONDS, cwd=place.directory)
-    syscalls.mount("upper", "root", flags=syscalls.MS_BIND)
-
-
-def _prepare(place: HostPlace, lab: Lab, host: Host) -> None:
-    lower = base.base_path(place.lab.clone, host.suite)
-    fresh = not disk_is_whole(place, lower.name)
-    base.remove_tree(place.work)
-    if fresh:
-        base.remove_tree(place.upper)
-        place.upper.mkdir(parents=True)
-        place.upper.chmod(0o755)
-    place.work.mkdir()
-    place.root.mkdir(exist_ok=True)
-    aptcache.offer(place.lab.clone.apt_cache(host.suite), place.upper)
-    NSPAWN_RUN_DIRECTORY.mkdir(parents=True, exist_ok=True)
-    syscalls.enter_new_mount_namespace()
-    syscalls.mount("tmpfs", str(NSPAWN_RUN_DIRECTORY), "tmpfs", 0, "mode=755")
-    _mount_root(place, lower, fresh)
-    if fresh:
-        around = guest.surroundings(lab, machine.apt_setup(), place.lab.clone.bases)
-        guest.write_identity(place, lab, host, around)
-        place.disk_record.write_text(json.dumps({"base": lower.name}))
 
 
 class Supervisor:
@@ -179,8 +128,11 @@ def main(place: HostPlace) -> int:
     processes.record(place.process_record)
     supervisor = Supervisor(place, host)
     signal.signal(signal.SIGTERM, supervisor.stop)
+    NSPAWN_RUN_DIRECTORY.mkdir(parents=True, exist_ok=True)
     try:
-        _prepare(place, lab, host)
+        syscalls.enter_new_mount_namespace()
+        syscalls.mount("tmpfs", str(NSPAWN_RUN_DIRECTORY), "tmpfs", 0, "mode=755")
+        disk.prepare(place, lab, host)
     except OSError as error:
         print(f"{place.name}: its disk cannot be prepared: {error}", file=sys.stderr)
         return 1
