@@ -21,9 +21,8 @@ COPY_SECONDS = 300.0
 def _record(place: HostPlace) -> dict[str, str]:
     """Return what was written down when the disk was ready: its base tree and network."""
     try:
-        data = json.loads(place.disk_record.read_text())
-        return {"base": str(data["base"]), "network": str(data["network"])}
-    except (OSError, ValueError, KeyError, TypeError):
+        return {str(name): str(value) for name, value in json.loads(place.disk_record.read_text()).items()}
+    except (OSError, ValueError, AttributeError):
         return {}
 
 
