@@ -70,7 +70,7 @@ def _endpoint(endpoint: Endpoint, host: Host) -> Html:
     parts = [
         _protocols(endpoint),
         *(_certificate(certificate, host) for certificate in endpoint.certificates),
-        pairs([(name, value) for name, value in endpoint.http], class_="facts") if endpoint.http else None,
+        pairs(endpoint.http, class_="facts") if endpoint.http else None,
         pairs([("Not tested", _notes(endpoint.not_tested))], class_="facts") if endpoint.not_tested else None,
         _effort(endpoint),
     ]

@@ -82,7 +82,7 @@ def test_delegated_endpoint_stands_with_the_host_that_its_target_names(callback:
         task_result("tls_endpoint_info", {"results": [endpoint(target=target, grade="A+")]}, delegate_to="localhost")
     )
 
-    assert [line.split()[0] for line, _color in printed(callback, "web1", "web2") if "A+" in line] == ["web2"]
+    assert [line.split()[0] for line, _color in printed(callback, "web1") if "A+" in line] == ["web2"]
 
 
 def test_report_gives_rows_and_the_page(callback: CallbackModule) -> None:
