@@ -178,8 +178,8 @@ results:
           C(rsa_equivalent_bits), C(rsa_public_exponent), C(signature_algorithm), C(self_issued),
           C(sha256_fingerprint) and C(spki_sha256).
         - C(trust) has C(trusted), C(reason) (V(expired), V(not_yet_valid), V(self_signed), V(chain_incomplete),
-          V(untrusted_root), V(unreadable), V(not_for_servers), V(invalid_chain), V(weak_signature)), C(detail) and
-          C(name_matches).
+          V(unknown_issuer), V(untrusted_root), V(unreadable), V(not_for_servers), V(invalid_chain),
+          V(weak_signature)), C(detail) and C(name_matches).
       returned: always
       type: list
       elements: dict

@@ -28,7 +28,13 @@ try:
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-    from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID, SignatureAlgorithmOID
+    from cryptography.x509.oid import (
+        AuthorityInformationAccessOID,
+        ExtendedKeyUsageOID,
+        ExtensionOID,
+        NameOID,
+        SignatureAlgorithmOID,
+    )
 
     _UNDERSTOOD = frozenset(
         (
@@ -57,8 +63,9 @@ _MAX_TRIES = 200
 class Trust:
     """Whether a chain is trusted; ``reason`` is empty when it is.
 
-    Reasons: ``expired``, ``not_yet_valid``, ``self_signed``, ``chain_incomplete`` (the issuer of the last certificate
-    sent is missing), ``untrusted_root``, ``unreadable``, ``not_for_servers``, ``invalid_chain``, ``weak_signature``.
+    Reasons: ``expired``, ``not_yet_valid``, ``self_signed``, ``chain_incomplete`` (an issuer was not sent that can be
+    fetched from the address in the certificate below it), ``unknown_issuer`` (neither sent nor trusted),
+    ``untrusted_root``, ``unreadable``, ``not_for_servers``, ``invalid_chain``, ``weak_signature``.
     """
 
     trusted: bool
@@ -298,7 +305,18 @@ class _Path:
                 "untrusted_root", f"the chain ends in {last.subject.rfc4514_string()}, which is not trusted"
             )
         issuer = last.issuer.rfc4514_string()
-        return _PathError("chain_incomplete", f"the issuer {issuer} was not sent and is not a trusted one")
+        if _has_issuer_address(last):
+            return _PathError("chain_incomplete", f"the certificate of {issuer} was not sent, only where to fetch it")
+        return _PathError("unknown_issuer", f"the issuer {issuer} was not sent and is not a trusted one")
+
+
+def _has_issuer_address(certificate: x509.Certificate) -> bool:
+    """Whether a certificate says where its issuer's can be fetched (RFC 5280 4.2.2.1)."""
+    try:
+        access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+    except x509.ExtensionNotFound:
+        return False
+    return any(entry.access_method == AuthorityInformationAccessOID.CA_ISSUERS for entry in access)
 
 
 def _check_signature_hash_unless_root(certificate: x509.Certificate) -> None:
@@ -341,7 +359,7 @@ def _check_name_constraints(issuer: x509.Certificate, leaf: x509.Certificate) ->
     for name in dns:
         allowed = [entry.value for entry in permitted if isinstance(entry, x509.DNSName)]
         refused = [entry.value for entry in excluded if isinstance(entry, x509.DNSName)]
-        if (allowed and not any(_within(name, tree) for tree in allowed)) or any(_within(name, t) for t in refused):
+        if (allowed and not any(_within(name, tree) for tree in allowed)) or any(_touches(name, t) for t in refused):
             raise _PathError("invalid_chain", f"{whose} may not issue for {name}")
     for text in addresses:
         networks = [entry.value for entry in permitted if isinstance(entry, x509.IPAddress)]
@@ -351,8 +369,14 @@ def _check_name_constraints(issuer: x509.Certificate, leaf: x509.Certificate) ->
 
 
 def _within(name: str, subtree: str) -> bool:
+    """Whether all that a presented name stands for lies in a subtree."""
     name, subtree = name.lower(), subtree.lower().lstrip(".")
-    return not subtree or name == subtree or name.endswith(f".{subtree}") or dns_name_matches(subtree, name)
+    return not subtree or name == subtree or name.endswith(f".{subtree}")
+
+
+def _touches(name: str, subtree: str) -> bool:
+    """Whether anything that a presented name stands for lies in a subtree: a wildcard stands for many."""
+    return _within(name, subtree) or dns_name_matches(subtree.lstrip("."), name)
 
 
 def _inside(address: str, network: object) -> bool:

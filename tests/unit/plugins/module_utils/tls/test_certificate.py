@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import certificate
 
@@ -119,6 +119,13 @@ SHA1_MIDDLE = Issued("sha1 middle", RSA_ROOT, [(CA, True)])
 SHA1_MIDDLE.certificate = x509.load_der_x509_certificate(
     SHA1_MIDDLE.der.replace(bytes.fromhex("2a864886f70d01010b"), bytes.fromhex("2a864886f70d010105"))
 )
+FETCH = x509.AuthorityInformationAccess(
+    [
+        x509.AccessDescription(
+            AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier("http://ca.example/middle.der")
+        )
+    ]
+)
 CLIENT_ONLY = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
 STRANGE = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
 FORGED = Issued("root", extensions=[(CA, True)])
@@ -126,17 +133,18 @@ FORGED = Issued("root", extensions=[(CA, True)])
 UNTRUSTED = [
     ("expired", [EXPIRED, MIDDLE], "expired"),
     ("not yet valid", [FUTURE, MIDDLE], "not_yet_valid"),
-    ("intermediate missing", [LEAF], "chain_incomplete"),
+    ("intermediate missing", [leaf_of(MIDDLE, (FETCH, False))], "chain_incomplete"),
+    ("issuer neither sent nor known", [LEAF], "unknown_issuer"),
     ("intermediate expired", [leaf_of(OLD_MIDDLE), OLD_MIDDLE], "expired"),
     ("another root", [leaf_of(OTHER_ROOT), OTHER_ROOT], "untrusted_root"),
-    ("another root, not sent", [leaf_of(OTHER_ROOT)], "chain_incomplete"),
+    ("another root, not sent", [leaf_of(OTHER_ROOT)], "unknown_issuer"),
     ("self-signed", [Issued("alone", extensions=[(SAN, False)])], "self_signed"),
     ("issuer is no authority", [leaf_of(NO_CA), NO_CA], "invalid_chain"),
     ("issuer without constraints", [leaf_of(BARE), BARE], "invalid_chain"),
     ("issuer may not sign", [leaf_of(NO_SIGN), NO_SIGN], "invalid_chain"),
     ("for clients", [leaf_of(MIDDLE, (CLIENT_ONLY, False)), MIDDLE], "not_for_servers"),
     ("unknown critical extension", [leaf_of(MIDDLE, (STRANGE, True)), MIDDLE], "invalid_chain"),
-    ("root's name on another key", [leaf_of(FORGED)], "chain_incomplete"),
+    ("root's name on another key", [leaf_of(FORGED)], "unknown_issuer"),
     ("sha-1 intermediate", [leaf_of(SHA1_MIDDLE), SHA1_MIDDLE], "weak_signature"),
 ]
 
@@ -168,6 +176,14 @@ def test_path_length() -> None:
 def test_name_constraints(trees: dict[str, list[x509.GeneralName]], trusted: bool) -> None:
     root = constrained(**trees)
     assert judge(leaf_of(root), anchor=root).trusted is trusted
+
+
+@pytest.mark.parametrize(("permitted", "excluded"), [("www.example.com", None), (None, "www.example.com")])
+def test_a_wildcard_is_not_within_one_of_its_names(permitted: str | None, excluded: str | None) -> None:
+    trees = {"permitted": permitted, "excluded": excluded}
+    root = constrained(**{kind: [x509.DNSName(tree)] for kind, tree in trees.items() if tree})
+    wildcard = x509.SubjectAlternativeName([x509.DNSName("*.example.com")])
+    assert judge(Issued("leaf", root, [(wildcard, False)]), anchor=root).reason == "invalid_chain"
 
 
 def test_many_certificates_of_one_name_end() -> None:

@@ -231,6 +231,47 @@ def test_a_closing_server_does_not_offer_the_version(servers: Servers) -> None:
     }
 
 
+def offered_suites(hello: bytes) -> list[int]:
+    """Return the cipher suites of a ClientHello in one record."""
+    at = 44 + hello[43]
+    (length,) = struct.unpack("!H", hello[at : at + 2])
+    return list(struct.unpack(f"!{length // 2}H", hello[at + 2 : at + 2 + length]))
+
+
+RARE_TOO = "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ARIA128-GCM-SHA256"
+RARE_TOO_NAMES = ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_RSA_WITH_ARIA_128_GCM_SHA256"]
+
+
+def test_a_server_that_reads_64_suites_only(servers: Servers) -> None:
+    port = servers.openssl("-cipher", RARE_TOO, "-tls1_2")
+
+    def disturb(connection: socket.socket, _number: int) -> bool:
+        hello = connection.recv(4096, socket.MSG_PEEK)
+        ignores = hello[0] == 0x16 and not {0xC02F, 0xC060} & set(offered_suites(hello)[:64])
+        if ignores:
+            connection.sendall(b"\x15\x03\x03\x00\x02\x02\x28")
+        return ignores
+
+    facts = facts_of(f"localhost:{servers.forward(port, disturb).port}")
+    assert suites(facts, "TLSv1.2") == RARE_TOO_NAMES
+    assert facts["preference"] == {"TLSv1.2": "client"}
+
+
+def test_a_server_that_chokes_on_long_lists(servers: Servers) -> None:
+    port = servers.openssl("-cipher", RARE_TOO, "-tls1_2")
+
+    def disturb(connection: socket.socket, _number: int) -> bool:
+        hello = connection.recv(4096, socket.MSG_PEEK)
+        chokes = hello[0] == 0x16 and len(offered_suites(hello)) >= 128
+        if chokes:
+            reset(connection)
+        return chokes
+
+    facts = facts_of(f"localhost:{servers.forward(port, disturb).port}")
+    assert suites(facts, "TLSv1.2") == RARE_TOO_NAMES
+    assert [entry for entry in facts["not_tested"] if entry["fact"].startswith("cipher_suites")] == []
+
+
 def say(data: bytes) -> Callable[[socket.socket, int], None]:
     def handler(connection: socket.socket, _number: int) -> None:
         connection.recv(4096)
