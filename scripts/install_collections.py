@@ -22,7 +22,7 @@ from pathlib import Path
 
 def download_ansible_package(constraints: Path, destination: Path) -> Path:
     """Download the wheel of the pinned ``ansible`` package and return its path."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    command = [sys.executable, "-m", "pip", "download", "-qq", "--no-deps", "--only-binary", ":all:"]
     subprocess.run([*command, "--constraint", constraints, "--dest", destination, "ansible"], check=True)
     return next(destination.glob("ansible-*.whl"))
 

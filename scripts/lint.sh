@@ -17,6 +17,7 @@ check() { printf '%s\n' "lint: $*"; "$@"; }
 check ruff check --quiet .
 check ruff format --quiet --check .
 check mypy
+check env MYPYPATH=extensions/lab mypy extensions/lab/lab.py extensions/demo/sticky_sessions.py
 check yamllint --strict .
 check antsibull-changelog lint
 check antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self --check-extra-docs-refs .

@@ -61,7 +61,7 @@ def plan_report(facts: Sequence[Mapping[str, Any]], destination: str, now: datet
     The same facts give the same files: where the report that is there says the same but for its moment, the plan keeps
     its moment. Raises ``InvalidInputError`` when ``destination`` cannot hold a report.
     """
-    directory = Path(destination)
+    directory = Path(destination).resolve()
     html_path, json_path = directory / HTML_NAME, directory / JSON_NAME
     present = {path: _read(path) for path in (html_path, json_path)}
     report = build_report(facts, now.replace(microsecond=0))

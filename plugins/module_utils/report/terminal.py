@@ -78,7 +78,9 @@ class RunSummary:
             self._packages[host] = packages_from(slim)
 
     def add_report(self, result: Mapping[str, Any]) -> None:
-        """Take a result of ``fleet_report``: its rows stand for what was collected, the path of its page is shown."""
+        """Take a result of ``fleet_report``: its rows stand for all that was collected before, its page is named."""
+        self._endpoints.clear()
+        self._packages.clear()
         self._reported.update({str(entry.get("host")): entry for entry in mappings(result.get("hosts"))})
         self._page = text(mapping(result.get("paths")).get("html")) or self._page
 

@@ -143,11 +143,19 @@ def test_ascii_only() -> None:
     assert all(line.isascii() for line in shown(summary, counts("web1"), 30))
 
 
+def test_an_endpoint_that_a_report_holds_has_no_row_of_its_own() -> None:
+    summary = RunSummary()
+    summary.add_endpoints("web1", True, named("192.0.2.7:443"))
+    summary.add_report({"hosts": rows(build_report(odd_fleet(), NOW)), "paths": {"html": "/srv/report/index.html"}})
+
+    assert [line for line in shown(summary, counts("web1")) if line.startswith("192.0.2.7")] == []
+
+
 def test_terminal_escapes_of_a_host_do_not_reach_the_terminal() -> None:
     summary = RunSummary()
+    summary.add_report({"hosts": [], "paths": {"html": "/srv/\x1b[2J"}})
     summary.add_packages("web1\x1b[2J", packages("\x1b]0;x\x07"))
     summary.add_endpoints("web1", True, named("\x1b[31m", grade="\x1b[0m"))
-    summary.add_report({"hosts": [], "paths": {"html": "/srv/\x1b[2J"}})
 
     assert [line for line in shown(summary, counts("web1"), ascii_only=False) if "\x1b" in line] == []
 
