@@ -115,7 +115,8 @@ def _contact_error(target: Target, endpoint: probe.Endpoint, outcome: probe.Outc
     where = target.name if endpoint.address == target.host else f"{target.name} ({endpoint.address})"
     detail = outcome.detail
     if outcome.kind == probe.ALERT:
-        detail = f"the server does not know the name {target.server_name!r} (alert unrecognized_name)"
+        name = f"the name {target.server_name!r}" if target.server_name else "a client that asks for no name"
+        detail = f"the server does not know {name} (alert unrecognized_name)"
     return _error(kind, f"{where}: {detail}. {remedy}", remedy)
 
 
