@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Options, check
 
 NOBODY = 65534
 ARCHITECTURE = "amd64"
@@ -95,6 +94,9 @@ class System:
         return self.root / path.lstrip("/")
 
     def check(self, **options: object) -> dict[str, Any]:
+        # Not at the top: pytest reads a conftest.py before pytest-ansible has made the collection importable its way.
+        from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Options, check
+
         return check(Options(root=str(self.root))._replace(**options))
 
     def copy(self, base: Path) -> System:
