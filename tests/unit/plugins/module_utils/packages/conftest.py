@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-
 NOBODY = 65534
 ARCHITECTURE = "amd64"
 
