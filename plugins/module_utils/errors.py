@@ -15,6 +15,7 @@ class WebopsError(Exception):
     """
 
     def __init__(self, value: str, reason: str, remedy: str) -> None:
+        """Hold the three parts, and say them in one text."""
         super().__init__(f"{value}: {reason}. {remedy}")
         self.value = value
         self.reason = reason

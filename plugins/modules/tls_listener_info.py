@@ -20,6 +20,12 @@ extends_documentation_fragment:
   - ringmaster.webops.attributes.info_module
   - ringmaster.webops.attributes.actiongroup_webops
 options:
+  reached_as:
+    description:
+      - The name or address by which the scanner reaches this host, in RV(tls_targets). It stands for listeners on every
+        address; those on loopback, which the scanner cannot reach, are left out of RV(tls_targets).
+      - Without it, RV(tls_targets) are for a scanner on this host itself.
+    type: str
   timeout:
     description:
       - How long to wait for the answer of one listener, in seconds. Services that wait for their client to say
@@ -43,13 +49,13 @@ seealso:
 EXAMPLES = r"""
 - name: Which of this host's services speak TLS?
   ringmaster.webops.tls_listener_info:
+    reached_as: "{{ ansible_host }}"
   register: listening
 
-- name: Measure them
+- name: Measure them from the control node
   ringmaster.webops.tls_endpoint_info:
-    targets: "{{ ports | map('regex_replace', '^', 'localhost:') }}"
-  vars:
-    ports: "{{ listening.listeners | selectattr('tls') | map(attribute='port') | map('string') }}"
+    targets: "{{ listening.tls_targets }}"
+  delegate_to: localhost
 """
 
 RETURN = r"""
@@ -75,6 +81,13 @@ listeners:
       description: What it answered.
       returned: always
       type: str
+tls_targets:
+  description:
+    - The listeners that speak TLS, as targets for M(ringmaster.webops.tls_endpoint_info), each once.
+  returned: always
+  type: list
+  elements: str
+  sample: ["192.0.2.10:443"]
 summary:
   description: How many C(listeners) there are, how many with C(tls), C(plain) and C(unknown).
   returned: always
@@ -84,13 +97,18 @@ summary:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import WebopsError
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls.listeners import probe_listeners, read_listeners
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.listeners import (
+    probe_listeners,
+    read_listeners,
+    tls_targets,
+)
 
 
 def main() -> None:
     """List the listeners and ask each."""
     module = AnsibleModule(
         argument_spec={
+            "reached_as": {"type": "str"},
             "timeout": {"type": "float", "default": 2},
             "concurrency": {"type": "int", "default": 16},
         },
@@ -110,7 +128,8 @@ def main() -> None:
         "plain": answers.count(False),
         "unknown": answers.count(None),
     }
-    module.exit_json(changed=False, listeners=found, summary=summary)
+    targets = tls_targets(found, module.params["reached_as"])
+    module.exit_json(changed=False, listeners=found, tls_targets=targets, summary=summary)
 
 
 if __name__ == "__main__":

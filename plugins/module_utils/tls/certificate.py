@@ -12,10 +12,12 @@ cryptography, on the control node only.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import ipaddress
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import registry
@@ -92,10 +94,19 @@ class _PathError(Exception):
         self.detail = detail
 
 
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep off the screen what cryptography says of odd certificates, such as a serial number of zero."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def load_der(der: bytes) -> x509.Certificate | None:
     """Parse a certificate; ``None`` where it is not one."""
     try:
-        certificate = x509.load_der_x509_certificate(der)
+        with _without_warnings():
+            certificate = x509.load_der_x509_certificate(der)
         _ = (certificate.subject, certificate.issuer, certificate.extensions, certificate.public_key())
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         return None
@@ -110,7 +121,8 @@ class Anchors:
         self._by_subject: dict[bytes, list[x509.Certificate]] = {}
         for pem in pems:
             try:
-                anchor = x509.load_pem_x509_certificate(pem.encode("ascii"))
+                with _without_warnings():
+                    anchor = x509.load_pem_x509_certificate(pem.encode("ascii"))
                 self._by_subject.setdefault(anchor.subject.public_bytes(), []).append(anchor)
             except ValueError:
                 continue

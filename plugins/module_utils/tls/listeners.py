@@ -95,3 +95,20 @@ def probe_listeners(listeners: list[Listener], timeout_seconds: float, concurren
 
     with ThreadPoolExecutor(max_workers=max(1, concurrency)) as pool:
         return list(pool.map(one, listeners))
+
+
+def tls_targets(found: list[dict[str, object]], reached_as: str | None) -> list[str]:
+    """Return the listeners that speak TLS (as :func:`probe_listeners` found them) as targets of a scan, each once.
+
+    ``reached_as`` is the name or address by which the scanner reaches this host: it stands for listeners on every
+    address, and those on loopback, which the scanner cannot reach, are left out. ``None``: the scanner is this host.
+    """
+    targets = []
+    for entry in found:
+        listener = Listener(str(entry["address"]), int(str(entry["port"])))
+        address = ipaddress.ip_address(listener.address)
+        if entry["tls"] is not True or (reached_as is not None and address.is_loopback):
+            continue
+        host = reached_as if reached_as is not None and address.is_unspecified else listener.endpoint.address
+        targets.append(f"[{host}]:{listener.port}" if ":" in host else f"{host}:{listener.port}")
+    return list(dict.fromkeys(targets))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import warnings
 from dataclasses import dataclass, field
 
 import pytest
@@ -218,3 +219,15 @@ def test_anchors_that_do_not_parse_are_left_out() -> None:
     broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"
     anchors = certificate.Anchors([broken, ROOT.pem])
     assert certificate.judge_trust([LEAF.der, MIDDLE.der], anchors, "www.example.com", NOW).trusted
+
+
+def test_an_odd_certificate_is_read_without_a_warning() -> None:
+    der = Issued("www.example.com").certificate.public_bytes(Encoding.DER)
+    serial_at = der.index(b"\x02", 8 + 5) + 2
+    negative_serial = der[:serial_at] + b"\x80" + der[serial_at + 1 :]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        parsed = certificate.load_der(negative_serial)
+
+    assert parsed is not None

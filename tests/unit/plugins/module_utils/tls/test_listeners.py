@@ -18,6 +18,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls.listeners im
     parse_table,
     probe_listeners,
     read_listeners,
+    tls_targets,
 )
 
 TCP = """\
@@ -87,3 +88,26 @@ def test_own_listener_is_found_and_is_not_tls() -> None:
         thread.join()
     assert entry["tls"] is False
     assert "SSH" in str(entry["reason"])
+
+
+FOUND: list[dict[str, object]] = [
+    {"address": "0.0.0.0", "port": 443, "tls": True, "reason": ""},
+    {"address": "::", "port": 443, "tls": True, "reason": ""},
+    {"address": "127.0.0.1", "port": 8443, "tls": True, "reason": ""},
+    {"address": "192.0.2.7", "port": 9443, "tls": True, "reason": ""},
+    {"address": "2001:db8::7", "port": 9443, "tls": True, "reason": ""},
+    {"address": "0.0.0.0", "port": 80, "tls": False, "reason": ""},
+    {"address": "0.0.0.0", "port": 22, "tls": None, "reason": ""},
+]
+
+
+@pytest.mark.parametrize(
+    ("reached_as", "targets"),
+    [
+        (None, ["127.0.0.1:443", "[::1]:443", "127.0.0.1:8443", "192.0.2.7:9443", "[2001:db8::7]:9443"]),
+        ("web1.example", ["web1.example:443", "192.0.2.7:9443", "[2001:db8::7]:9443"]),
+        ("2001:db8::7", ["[2001:db8::7]:443", "192.0.2.7:9443", "[2001:db8::7]:9443"]),
+    ],
+)
+def test_targets_of_a_scanner(reached_as: str | None, targets: list[str]) -> None:
+    assert tls_targets(FOUND, reached_as) == targets
