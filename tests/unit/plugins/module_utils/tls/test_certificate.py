@@ -223,7 +223,8 @@ def test_anchors_that_do_not_parse_are_left_out() -> None:
 
 def test_an_odd_certificate_is_read_without_a_warning() -> None:
     der = Issued("www.example.com").certificate.public_bytes(Encoding.DER)
-    serial_at = der.index(b"\x02", 8 + 5) + 2
+    version, tag_and_length = b"\x02\x01\x02", 2
+    serial_at = der.index(version) + len(version) + tag_and_length
     negative_serial = der[:serial_at] + b"\x80" + der[serial_at + 1 :]
 
     with warnings.catch_warnings():
