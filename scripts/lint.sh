@@ -21,4 +21,4 @@ check env MYPYPATH=extensions/lab mypy extensions/lab/lab.py extensions/demo/sti
 check yamllint --strict .
 check antsibull-changelog lint
 check antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self --check-extra-docs-refs .
-check ansible-lint --offline --profile production --strict --quiet
+check ansible-lint --offline --profile production --strict -q

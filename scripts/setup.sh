@@ -118,7 +118,10 @@ make_venv() {
     stamp="$directory/.$set-$(cat "$constraints" "$here"/requirements/*.txt "$0" | cksum | tr ' ' '-')"
     [ ! -e "$stamp" ] || return 0
     say "making $directory: $("$python" --version), ansible-core $core, packages for: $set"
-    [ -x "$directory/bin/python" ] && "$directory/bin/python" -c 'import pip' 2>/dev/null || "$python" -m venv --clear "$directory"
+    version=$("$python" -c 'import sys; print(sys.version)')
+    if [ "$("$directory/bin/python" -c 'import pip, sys; print(sys.version)' 2>/dev/null)" != "$version" ]; then
+        "$python" -m venv --clear "$directory"
+    fi
     "$directory/bin/python" -m pip install -qq --disable-pip-version-check --constraint "$constraints" --requirement "$requirements" ||
         die "pip could not install what $requirements names. Check the network and pip's configuration, then run this again."
     "$directory/bin/python" "$here/scripts/install_collections.py" "$constraints" community.crypto

@@ -76,7 +76,7 @@ def seen_from_lab(url: str, gateway: str) -> tuple[str, int | None]:
         return url, None
     if not is_loopback(host) or port is None:
         return url, None
-    user, at, _ = parts.netloc.rpartition("@")
+    user, at, _host = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=f"{user}{at}{gateway}:{port}")), port
 
 

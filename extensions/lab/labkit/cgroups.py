@@ -83,6 +83,6 @@ def remove_empty(path: Path) -> None:
     """Remove a control group and those below it, as far as they are empty."""
     relative = path.relative_to(unified_root() / PARENT)
     for top in (path, *(shadow / relative for shadow in _shadows())):
-        for directory, _, _ in os.walk(top, topdown=False):
+        for directory, _directories, _files in os.walk(top, topdown=False):
             with contextlib.suppress(OSError):
                 Path(directory).rmdir()

@@ -78,8 +78,8 @@ class Lab:
 
 def parse_host(text: str) -> HostSpec:
     """NAME, NAME=SUITE or NAME=SUITE:GROUP. SUITE: a release's name or number (default trixie). Raises LabError."""
-    name, _, rest = text.partition("=")
-    suite, _, group = rest.partition(":")
+    name, _equals, rest = text.partition("=")
+    suite, _colon, group = rest.partition(":")
     check_name(name, "host")
     by_number = {number: word for word, number in SUITES.items()}
     suite = by_number.get(suite, suite) or "trixie"

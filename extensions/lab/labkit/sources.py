@@ -48,7 +48,7 @@ def _stanzas(text: str) -> Iterable[dict[str, str]]:
             if line[:1] in " \t" and name:
                 fields[name] += "\n" + line.strip()
             elif ":" in line:
-                name, _, value = line.partition(":")
+                name, _colon, value = line.partition(":")
                 name = name.strip().lower()
                 fields[name] = value.strip()
         if fields:

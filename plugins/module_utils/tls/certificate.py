@@ -107,7 +107,7 @@ def load_der(der: bytes) -> x509.Certificate | None:
     try:
         with _without_warnings():
             certificate = x509.load_der_x509_certificate(der)
-        _ = (certificate.subject, certificate.issuer, certificate.extensions, certificate.public_key())
+        _parts = (certificate.subject, certificate.issuer, certificate.extensions, certificate.public_key())
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         return None
     return certificate

@@ -182,7 +182,7 @@ class Balancer:
 
     def visits(self, identifier: str, count: int = 6, query: str = "") -> set[str]:
         """Return the servers that ``count`` requests with a session reach."""
-        return {self.get(query, f"{COOKIE}={identifier}") for _ in range(count)}
+        return {self.get(query, f"{COOKIE}={identifier}") for _number in range(count)}
 
     def maintenance(self, name: str, *, on: bool) -> None:
         """Take a server out, or back in."""
@@ -222,7 +222,7 @@ def learns_and_sticks(balancer: Balancer) -> object:
 
 
 def balances_without_session(balancer: Balancer) -> object:
-    seen = {balancer.get() for _ in range(6)}
+    seen = {balancer.get() for _number in range(6)}
     return seen_unless(len(seen) == len(balancer.servers), seen)
 
 
@@ -234,7 +234,7 @@ def does_not_learn_from_requests(balancer: Balancer) -> object:
 
 def does_not_learn_the_end_of_a_session(balancer: Balancer) -> object:
     before = len(balancer.table())
-    for _ in range(3):
+    for _number in range(3):
         balancer.get("set=deleted")
         balancer.get("set=")
     seen = (balancer.visits("deleted"), balancer.visits(""), len(balancer.table()) - before)
@@ -256,10 +256,10 @@ def race_first_answer_wins(balancer: Balancer) -> object:
     for number in range(3):
         answers: list[str] = []
 
-        def ask(seen: list[str] = answers, identifier: str = f"race{number}") -> None:
+        def ask(seen: list[str], identifier: str) -> None:
             seen.append(balancer.get(f"set={identifier}&{slow}"))
 
-        threads = [threading.Thread(target=ask) for _ in names]
+        threads = [threading.Thread(target=ask, args=(answers, f"race{number}")) for _name in names]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -31,7 +31,7 @@ missing() { LD_LIBRARY_PATH=$libraries ldd "$root/usr/sbin/haproxy" | sed -n 's/
 # The libraries that haproxy itself wants, then those that these want.
 for round in first second; do
     [ -n "$(missing)" ] || break
-    [ "$round" = first ] && wanted=haproxy || wanted=$(echo $fetched)
+    if [ "$round" = first ]; then wanted=haproxy; else wanted=$fetched; fi
     # shellcheck disable=SC2086 # one word for each package
     fetched=$(apt-cache depends --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances \
         $wanted | sed -n 's/^ *Depends: \(lib[^ <>:]*\)$/\1/p' | sort -u | while read -r name; do

@@ -55,7 +55,7 @@ basicConstraints = critical, CA:FALSE
 extendedKeyUsage = serverAuth
 subjectAltName = DNS:localhost, IP:127.0.0.1
 END
-export OPENSSL_CONF=$directory/openssl.cnf
+export OPENSSL_CONF="$directory/openssl.cnf"
 umask 077
 openssl ecparam -name prime256v1 -genkey -noout -out ca.key
 openssl req -x509 -new -key ca.key -subj '/CN=loopback authority' -days 30 -extensions authority -out ca.pem
