@@ -61,7 +61,7 @@ class Lab:
         """Return what of this clone's labs is on the machine: processes, links, namespaces, rules and mounts."""
         prefix = self.tag("any")[:8]
         listings = [
-            ["ps", "-eo", "pid,args"],
+            ["ps", "-ewwo", "pid,args"],
             ["ip", "-o", "link"],
             ["ip", "netns", "list"],
             ["nft", "list", "tables"],
