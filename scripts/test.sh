@@ -35,4 +35,5 @@ step scripts/ansible_test.sh .venv sanity --color no
 [ "$cores" = "$newest" ] || step scripts/integration.sh .venv-2.19
 step scripts/integration.sh .venv
 step scripts/molecule.sh test --all
+step .venv/bin/python -m pytest -q tests/proof/test_lab.py
 step .venv/bin/python -m pytest --cov=plugins --cov-report=term:skip-covered
