@@ -7,10 +7,7 @@
 set -eu
 
 cd "$(dirname "$0")/.."
-PATH="$PWD/.venv/bin:$PATH"
-ANSIBLE_COLLECTIONS_PATH="$PWD/collections"
-ANSIBLE_HOME="$PWD/.ansible"
-export PATH ANSIBLE_COLLECTIONS_PATH ANSIBLE_HOME
+. scripts/environment.sh
 rst=build/docs-source
 rm -rf "$rst" build/docs
 mkdir -p "$rst"

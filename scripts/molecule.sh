@@ -7,7 +7,5 @@
 set -eu
 
 cd "$(dirname "$0")/.."
-PATH="$PWD/.venv/bin:$PATH"
-ANSIBLE_HOME="$PWD/.ansible"
-export PATH ANSIBLE_HOME
+. scripts/environment.sh
 exec molecule "$@" --no-command-borders

@@ -7,6 +7,7 @@
 #
 #   setup.sh packages PACKAGE...          install the Debian packages that are missing (root on Debian only)
 #   setup.sh remove-packages              remove what `packages` installed, except what others need by now
+#   setup.sh remove-python                the same for what `venv` installed
 #   setup.sh venv DIRECTORY SET [CORE]    make or complete a Python environment: SET is control-node, test or
 #                                         development; CORE is an ansible-core release, by default the newest that runs
 #   setup.sh python [CORE]                print the Python that an environment would be made from
@@ -14,6 +15,8 @@
 set -eu
 
 here=$(cd "$(dirname "$0")/.." && pwd)
+# dpkg wants these, and a root shell by way of `su` does not have them.
+PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
 say() { printf '%s\n' "setup: $*"; }
 die() { printf '%s\n' "setup: $*" >&2; exit 1; }
@@ -60,32 +63,71 @@ newest_core() {
 
 on_debian_as_root() { [ "$(id -u)" = 0 ] && [ -e /etc/debian_version ] && command -v apt-get >/dev/null; }
 
-installed_packages() { dpkg-query --show --showformat '${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p' | sort -u; }
+is_installed() { dpkg-query --show --showformat '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
 
+# Every package that dpkg knows, with its state: one that left only its configuration behind must not be purged later.
+packages_with_state() { dpkg-query --show --showformat '${binary:Package} ${db:Status-Status}\n' | sort; }
+
+enabled_units() { find /etc/systemd/system -type l ! -lname /dev/null 2>/dev/null | sort || true; }
+
+# What is missing of the packages $2... is installed; which ones that brought is noted in .lab/$1.
 install_packages() {
+    record="$here/.lab/$1"
+    shift
     missing=''
     for package in "$@"; do
-        dpkg-query --show --showformat '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing="$missing $package"
+        # Off Debian a program of that name will do.
+        command -v "$package" >/dev/null || is_installed "$package" || missing="$missing $package"
     done
     [ -n "$missing" ] || return 0
+    [ "$(uname)" = Linux ] || die "$(uname): this needs Linux. Run it on Debian 12 or 13; a virtual machine will do."
     on_debian_as_root || die "missing here:$missing. Install them (on Debian, as root: apt-get install$missing), then run this again."
-    say "installing Debian packages:$missing (make clean removes them again)"
+    say "installing Debian packages:$missing"
     mkdir -p "$here/.lab"
-    before=$(mktemp)
-    installed_packages > "$before"
+    before=$(mktemp -d)
+    packages_with_state > "$before/packages"
+    enabled_units > "$before/units"
     # shellcheck disable=SC2086
-    apt_install $missing
-    installed_packages | comm -13 "$before" - >> "$here/.lab/debian-packages"
-    rm -f "$before"
+    if (apt_install $missing); then status=0; else status=1; fi
+    note_new_packages "$before/packages" >> "$record"
+    enabled_units | comm -13 "$before/units" - | while read -r unit; do disable_unit "$unit"; done
+    rm -rf "$before"
+    return "$status"
 }
 
+# Print what dpkg must do to undo what happened since packages_with_state gave the file $1. Upgrades stay.
+note_new_packages() {
+    packages_with_state | comm -13 "$1" - | sed -n 's/ installed$//p' | while read -r package; do
+        case $(sed -n "s/^$package //p" "$1") in
+            '' | not-installed) echo "--purge $package" ;;
+            config-files) echo "--remove $package" ;;
+        esac
+    done
+}
+
+# Packages enable what they bring; nothing here needs that. $1 is the link that does it.
+disable_unit() {
+    rm -f "$1"
+    [ ! -d /run/systemd/system ] || systemctl stop "$(basename "$1")" >/dev/null 2>&1 || true
+}
+
+# dpkg, unlike apt, never takes along another package that has come to depend on one of these.
 remove_packages() {
-    [ -s "$here/.lab/debian-packages" ] || return 0
-    say "removing the Debian packages that were installed for the lab and the tests"
-    # dpkg, unlike apt, never takes along another package that has come to depend on one of these.
-    xargs dpkg --remove < "$here/.lab/debian-packages" >/dev/null 2>&1 ||
-        say "some stay, because other packages depend on them by now"
-    rm -f "$here/.lab/debian-packages"
+    record="$here/.lab/$1"
+    [ -s "$record" ] || return 0
+    if ls /run/ringmaster-lab/*.json >/dev/null 2>&1; then
+        say "Debian packages stay: a lab of another clone needs them. Run this again when that is gone."
+        return 0
+    fi
+    on_debian_as_root || die "the Debian packages in .lab/$1 were installed by root. Run this as root to remove them."
+    say "removing Debian packages: $(sed 's/^--[a-z]* //' "$record" | tr '\n' ' ')"
+    for action in --purge --remove; do
+        packages=$(sed -n "s/^$action //p" "$record")
+        # shellcheck disable=SC2086
+        [ -z "$packages" ] || dpkg $action $packages >/dev/null 2>&1 ||
+            say "some stay, because other packages depend on them by now"
+    done
+    rm -f "$record"
 }
 
 apt_install() {
@@ -94,43 +136,53 @@ apt_install() {
     apt-get install -qq -y --no-install-recommends "$@" >/dev/null 2>&1 && return
     apt-get update -qq >/dev/null || die "apt-get update failed. Check the network and the machine's apt sources, then run this again."
     apt-get install -qq -y --no-install-recommends "$@" >/dev/null ||
-        die "apt-get could not install: $*. Its messages stand above."
+        die "apt-get could not install: $*. Its messages stand above; check the network and the machine's apt sources, then run this again."
 }
 
 ensure_python() {
     [ -z "$(python_for 2.19)$(python_for 2.21)" ] || return 0
     if on_debian_as_root && [ "${WITHOUT_PACKAGES:-}" != 1 ]; then
-        say "installing Debian packages: python3-venv"
-        apt_install python3-venv
+        install_packages python-packages python3-venv
         [ -z "$(python_for 2.19)$(python_for 2.21)" ] || return 0
     fi
     die "no Python from 3.11 on with venv was found. Install one (on Debian 12 and newer, as root: apt-get install python3-venv), then run this again."
 }
 
+# Each set of requirements contains the ones after it.
+sets_in() {
+    case $1 in
+        development) echo development test control-node ;;
+        test) echo test control-node ;;
+        control-node) echo control-node ;;
+        *) die "unknown set of packages '$1'. Use control-node, test or development." ;;
+    esac
+}
+
 make_venv() {
     directory=$1 set=$2
+    sets=$(sets_in "$set")
     ensure_python
     core=${3:-$(newest_core)}
     python=$(python_for "$core")
     [ -n "$python" ] || die "ansible-core $core needs one of Python $(pythons_for "$core"), with venv; none runs here. Install one."
     constraints="$here/requirements/constraints-ansible-core-$core.txt"
     requirements="$here/requirements/$set.txt"
-    stamp="$directory/.$set-$(cat "$constraints" "$here"/requirements/*.txt "$0" | cksum | tr ' ' '-')"
-    [ ! -e "$stamp" ] || return 0
-    say "making $directory: $("$python" --version), ansible-core $core, packages for: $set"
-    version=$("$python" -c 'import sys; print(sys.version)')
-    if [ "$("$directory/bin/python" -c 'import pip, sys; print(sys.version)' 2>/dev/null)" != "$version" ]; then
+    # An environment holds its own path: in a clone that was moved or copied it must be made again.
+    wanted="$here $(cat "$constraints" "$here"/requirements/*.txt "$0" | cksum)"
+    [ "$(cat "$directory/.made-$set" 2>/dev/null)" != "$wanted" ] || return 0
+    say "making $directory: $("$python" --version), ansible-core $core, packages for: $set (this takes a minute)"
+    grep -qF "$here/$directory" "$directory/bin/activate" 2>/dev/null && "$directory/bin/python" -c 'import pip' 2>/dev/null ||
         "$python" -m venv --clear "$directory"
-    fi
     "$directory/bin/python" -m pip install -qq --disable-pip-version-check --constraint "$constraints" --requirement "$requirements" ||
         die "pip could not install what $requirements names. Check the network and pip's configuration, then run this again."
     "$directory/bin/python" "$here/scripts/install_collections.py" "$constraints" community.crypto
-    : > "$stamp"
+    for name in $sets; do printf '%s\n' "$wanted" > "$directory/.made-$name"; done
 }
 
 case ${1:-} in
-    packages) shift; install_packages "$@" ;;
-    remove-packages) remove_packages ;;
+    packages) shift; install_packages debian-packages "$@" ;;
+    remove-packages) remove_packages debian-packages ;;
+    remove-python) remove_packages python-packages ;;
     venv) make_venv "$2" "$3" "${4:-}" ;;
     python) ensure_python; python_for "${2:-$(newest_core)}" ;;
     pythons)
@@ -138,5 +190,5 @@ case ${1:-} in
             found=$(find_python "$version" 'import ensurepip, ssl, venv')
             [ -z "$found" ] || dirname "$found"
         done ;;
-    *) die "unknown command '${1:-}'. Use packages, remove-packages, venv, python or pythons." ;;
+    *) die "unknown command '${1:-}'. Use packages, remove-packages, remove-python, venv, python or pythons." ;;
 esac
