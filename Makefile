@@ -5,22 +5,24 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo audit test test-unit test-sanity test-integration test-molecule proof lint bench docs clean distclean \
         environment development lab-programs test-programs
+# One after the other, whatever -j says: targets share .venv and apt.
+.NOTPARALLEL:
 
 setup = scripts/setup.sh
 bin = .venv/bin
-lab = $(bin)/python extensions/lab/lab.py
+lab = PATH="$(CURDIR)/$(bin):$$PATH" python3 extensions/lab/lab.py
 export ANSIBLE_HOME = $(CURDIR)/.ansible
 
 ## Everyday
 help: ## What can be made (this text)
 	@awk 'BEGIN {FS = ":.*## "} /^## / {printf "\n%s\n", substr($$0, 4)} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: environment ## Lab hosts, deployed, measured and reported on (root, Debian; undone by make clean)
+demo: ## Lab hosts, deployed, measured and reported on (root, Debian; undone by make clean)
 	@extensions/demo/run
 
 audit: ## Audit this machine: packages and TLS listeners, read-only (AUDIT_TARGETS=host:port,... for others)
 	@WITHOUT_PACKAGES=1 $(setup) venv .venv control-node
-	@AUDIT_TARGETS='$(AUDIT_TARGETS)' extensions/demo/audit
+	@extensions/demo/audit
 
 test: development lab-programs test-programs ## The tests: sanity, integration, molecule, units (about 20 minutes cold, root, Debian)
 	@scripts/test.sh
@@ -29,13 +31,16 @@ proof: development test-programs ## The long proofs: fault injection, hostile pe
 	@$(bin)/python -m pytest tests/proof
 
 clean: ## Undo what the lab did to the machine, remove what was built (keeps .venv and the lab's base trees)
-	@if [ -x $(bin)/python ]; then $(lab) clean; fi
+	@if [ -d build/lab ] || [ -d .lab ]; then $(lab) clean; fi
 	@$(setup) remove-packages
-	@rm -rf build .ansible .mypy_cache .pytest_cache .ruff_cache tests/output
+	@rm -rf build .ansible .mypy_cache .pytest_cache .ruff_cache .coverage tests/output changelogs/.plugin-cache.yaml
+	@find extensions plugins scripts tests -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean ## Remove everything that is not in the repository
-	@if [ -x $(bin)/python ]; then $(lab) distclean; fi
-	@rm -rf .venv .venv-2.19 .lab
+	@if [ -d .lab ]; then $(lab) distclean; fi
+	@rm -rf .venv .venv-2.19 dist
+	@$(setup) remove-python
+	@rm -rf .lab
 
 ## The tests, one by one
 test-unit: development ## Unit tests

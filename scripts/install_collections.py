@@ -21,7 +21,6 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-
 MARK = ".taken-from"
 
 

@@ -171,8 +171,9 @@ make_venv() {
     wanted="$here $(cat "$constraints" "$here"/requirements/*.txt "$0" | cksum)"
     [ "$(cat "$directory/.made-$set" 2>/dev/null)" != "$wanted" ] || return 0
     say "making $directory: $("$python" --version), ansible-core $core, packages for: $set (this takes a minute)"
-    grep -qF "$here/$directory" "$directory/bin/activate" 2>/dev/null && "$directory/bin/python" -c 'import pip' 2>/dev/null ||
+    if ! grep -qF "$here/$directory" "$directory/bin/activate" 2>/dev/null || ! "$directory/bin/python" -c 'import pip' 2>/dev/null; then
         "$python" -m venv --clear "$directory"
+    fi
     "$directory/bin/python" -m pip install -qq --disable-pip-version-check --constraint "$constraints" --requirement "$requirements" ||
         die "pip could not install what $requirements names. Check the network and pip's configuration, then run this again."
     "$directory/bin/python" "$here/scripts/install_collections.py" "$constraints" community.crypto

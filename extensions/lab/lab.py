@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ def _up(options: argparse.Namespace, clone: Clone) -> int:
     lab = lifecycle.up(place, options.host, options.network)
     print(f"lab {lab.name} is up: {', '.join(f'{host.name} {host.address}' for host in lab.hosts)}")
     print(f"inventory: {place.inventory}")
-    print(f"log in:    ssh -F {place.ssh_config} {lab.hosts[0].name}")
+    print(f"log in:    {shlex.join(lifecycle.ssh_command(place, lab.hosts[0].name))}")
     return 0
 
 

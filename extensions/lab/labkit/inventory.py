@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,7 +54,7 @@ def _ssh_arguments(place: Place) -> str:
         "ControlPersist=60s",
         f"ControlPath={place.control_sockets}/%C",
     ]
-    return " ".join(f"-o '{option}'" for option in options)
+    return " ".join(f"-o {shlex.quote(option)}" for option in options)
 
 
 def ansible_inventory(place: Place, lab: Lab) -> str:

@@ -275,7 +275,7 @@ def clean(clone: Clone) -> None:
                 say(f"lab {entry.name}: its clone {entry.clone} is gone, so it goes too")
                 _sweep(entry.tag)
                 registry.leave(entry.tag)
-        registry.restore_forwarding_when_last()
+        registry.restore_machine_when_last()
     for leftover in clone.bases.glob(".new-*"):
         base.remove_tree(leftover)
     registry.remove_directory()

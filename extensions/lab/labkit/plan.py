@@ -18,7 +18,7 @@ def describe(place: Place, texts: Sequence[str], requested_network: str | None) 
     missing = machine.missing_packages()
     if missing:
         lines.append(f"Debian packages missing on this machine, to be installed first: {' '.join(missing)}")
-        lab_lines = ["networks are looked at once they are there"]
+        lab_lines = ["which network it will have cannot be said before they are installed"]
     else:
         with registry.lock():
             lab = lifecycle.draft(place, lifecycle.specs_of(place, texts), requested_network)
@@ -37,7 +37,7 @@ def describe(place: Place, texts: Sequence[str], requested_network: str | None) 
         *_filter_lines(bool(missing)),
         f"IP forwarding: {_forwarding()}",
         "one process tree a host (systemd-nspawn), in network namespaces and control groups of their own",
-        "no service of this machine is installed, enabled or started; `down` undoes all of this (packages stay)",
+        f"no service of this machine is installed, enabled or started; `lab.py down {place.name}` undoes all of this",
     ]
     return "\n".join(lines)
 
@@ -51,7 +51,7 @@ def _forwarding() -> str:
     if registry.FORWARDING.read_text().strip() == "0":
         return "is off, switched on until the last lab is gone"
     if registry.labs_switched_forwarding_on():
-        return "was switched on by another lab, until the last one is gone"
+        return "was switched on for a lab, until the last one is gone"
     return "is on already, stays on"
 
 

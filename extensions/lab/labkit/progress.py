@@ -1,7 +1,7 @@
 # Copyright (c) 2026 ringmaster.webops contributors
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tells a waiting person what is going on: one line when a step starts, one every few seconds, one when it ends."""
+"""Tells a waiting person what is going on: one line when a step starts, a few while it lasts, one when it ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import threading
 import time
 from types import TracebackType
 
-TICK_SECONDS = 5.0
+FIRST_TICK_SECONDS = 5.0
 _print_lock = threading.Lock()
 
 
@@ -50,5 +50,9 @@ class Step:
         return time.monotonic() - self._started
 
     def _tick(self) -> None:
-        while not self._ended.wait(TICK_SECONDS):
-            say(f"{self._text}: {self._elapsed():.0f} s so far")
+        """Say how long it takes after 5, 10, 20, 40 ... seconds: often while a person wonders, then calmly."""
+        pause = FIRST_TICK_SECONDS
+        while not self._ended.wait(pause):
+            elapsed = self._elapsed()
+            say(f"{self._text}: {elapsed:.0f} s so far")
+            pause = elapsed

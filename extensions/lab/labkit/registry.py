@@ -16,11 +16,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from labkit import syscalls
 from labkit.layout import RUN_DIRECTORY, Place
 from labkit.machine import boot_id
 from labkit.progress import say
 
 MACHINE = "machine"
+NAMESPACES = Path("/run/netns")
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 _FORWARDING_BEFORE = RUN_DIRECTORY / "ip_forward.before"
 
@@ -88,9 +90,9 @@ def enter(place: Place, network: str) -> None:
 
 
 def leave(tag: str) -> None:
-    """Forget a lab; with the last one IP forwarding becomes what it was."""
+    """Forget a lab; with the last one the machine becomes what it was."""
     _path(tag).unlink(missing_ok=True)
-    restore_forwarding_when_last()
+    restore_machine_when_last()
 
 
 def ensure_forwarding() -> None:
@@ -105,14 +107,24 @@ def labs_switched_forwarding_on() -> bool:
     return _FORWARDING_BEFORE.exists()
 
 
-def restore_forwarding_when_last() -> None:
-    """Switch IP forwarding off again when a lab switched it on and none is left."""
+def restore_machine_when_last() -> None:
+    """When no lab is left: IP forwarding off again if a lab switched it on, no mount point of network namespaces."""
     if entries():
         return
+    _remove_namespace_directory()
     with contextlib.suppress(FileNotFoundError):
         if _FORWARDING_BEFORE.read_text().strip() == boot_id():
             FORWARDING.write_text("0")
         _FORWARDING_BEFORE.unlink()
+
+
+def _remove_namespace_directory() -> None:
+    """Remove what the first `ip netns add` made (ip-netns(8)), when nobody's namespace is there."""
+    with contextlib.suppress(OSError):
+        if not any(NAMESPACES.iterdir()):
+            with contextlib.suppress(OSError):
+                syscalls.unmount(str(NAMESPACES))
+            NAMESPACES.rmdir()
 
 
 def remove_directory() -> None:

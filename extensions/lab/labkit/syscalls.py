@@ -35,6 +35,11 @@ def mount(source: str, target: str, kind: str | None = None, flags: int = 0, dat
     _checked(status, f"mount {kind or ''} on {target}")
 
 
+def unmount(target: str) -> None:
+    """Unmount a file system that nobody uses (umount(2)). Raises OSError."""
+    _checked(_libc.umount(os.fsencode(target)), f"unmount {target}")
+
+
 def enter_new_mount_namespace() -> None:
     """Leave the machine's mount namespace.
 

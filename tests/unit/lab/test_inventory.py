@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -43,6 +44,13 @@ def test_inventory_pins_host_keys(place: Place, lab: Lab) -> None:
     arguments = yaml.safe_load(ansible_inventory(place, lab))["all"]["vars"]["ansible_ssh_common_args"]
     assert "StrictHostKeyChecking=yes" in arguments
     assert str(place.known_hosts) in arguments
+
+
+def test_ssh_arguments_survive_a_clone_with_an_odd_path(lab: Lab) -> None:
+    place = Clone(Path("/srv/Ann's web ops")).place("demo")
+    arguments = shlex.split(yaml.safe_load(ansible_inventory(place, lab))["all"]["vars"]["ansible_ssh_common_args"])
+    assert arguments[::2] == ["-o"] * len(arguments[::2])
+    assert f'UserKnownHostsFile="{place.known_hosts}"' in arguments
 
 
 def test_control_socket_fits_into_a_socket_address(place: Place) -> None:
