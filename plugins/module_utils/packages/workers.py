@@ -19,7 +19,7 @@ import select
 import signal
 import struct
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Callable, NamedTuple
 
 _INDEX = struct.Struct("=i")
@@ -40,12 +40,13 @@ class _Worker(NamedTuple):
     results: int
 
 
-def run_batches(count: int, work: Callable[[int], object], jobs: int) -> Iterator[BatchResult]:
+def run_batches(count: int, work: Callable[[int], object], jobs: int) -> Generator[BatchResult, None, None]:
     """Call ``work`` with each batch number below ``count``, in ``jobs`` forked processes, and yield what it returns.
 
     Results come in any order, one for every batch. When a process dies, the batch that it had is yielded as a failure
-    and a new process takes its place. What ``work`` raises is a failure of its batch. No process outlives the
-    iteration, nor this process.
+    and a new process takes its place. What ``work`` raises is a failure of its batch. Where the system will not have
+    as many processes, fewer do the work; batches that none is left for are yielded as failures. No process outlives
+    the iteration, nor this process.
     """
     crew = _Crew(work)
     try:
@@ -93,38 +94,58 @@ class _Crew:
 
 def _distribute(count: int, crew: _Crew, jobs: int) -> Iterator[BatchResult]:
     """Keep every process at work until all batches are done."""
-    following = iter(range(count))
+    pending = list(range(count))[::-1]
     at_work: dict[int, int] = {}
-    for _number in range(min(jobs, count)):
-        _order(crew.start(), following, at_work)
-    while at_work:
+    while pending or at_work:
+        refused = _fill(crew, pending, at_work, jobs)
+        if not at_work:
+            yield from (BatchResult(batch, None, refused) for batch in pending)
+            return
         for descriptor, _event in crew.poll.poll():
             worker = crew.workers[descriptor]
             batch = at_work.pop(descriptor)
             message = _receive(descriptor)
             if message is None:
                 yield BatchResult(batch, None, crew.bury(worker))
-                worker = crew.start()
+                continue
+            # Nothing waits idle: whoever has no order is in nobody's list of those at work, and could die unnoticed.
+            if pending:
+                at_work[descriptor] = _order(worker, pending.pop())
             else:
-                yield BatchResult(batch, *message)
-            _order(worker, following, at_work)
+                crew.stop(worker)
+            yield BatchResult(batch, *message)
 
 
-def _order(worker: _Worker, following: Iterator[int], at_work: dict[int, int]) -> None:
-    """Give a process its next batch, if there is one."""
-    batch = next(following, None)
-    if batch is None:
-        return
-    at_work[worker.results] = batch
+def _fill(crew: _Crew, pending: list[int], at_work: dict[int, int], jobs: int) -> str:
+    """Start the processes that are missing, each with a batch. Returns why it went no further, if it had to stop."""
+    while pending and len(crew.workers) < jobs:
+        try:
+            worker = crew.start()
+        except OSError as error:
+            return f"no process could be started for it: {error.strerror}"
+        at_work[worker.results] = _order(worker, pending.pop())
+    return ""
+
+
+def _order(worker: _Worker, batch: int) -> int:
+    """Give a process its next batch, and return that."""
     with contextlib.suppress(BrokenPipeError):  # It has died; its end of the other pipe says so next.
         os.write(worker.orders, _INDEX.pack(batch))
+    return batch
 
 
 def _start(work: Callable[[int], object], others: list[_Worker]) -> _Worker:
-    """Fork one process."""
-    orders_read, orders_write = os.pipe()
-    results_read, results_write = os.pipe()
-    pid = os.fork()
+    """Fork one process. Raises `OSError` when the system will not have it."""
+    ends: list[int] = []
+    try:
+        ends += os.pipe()
+        ends += os.pipe()
+        pid = os.fork()
+    except OSError:
+        for descriptor in ends:
+            os.close(descriptor)
+        raise
+    orders_read, orders_write, results_read, results_write = ends
     if pid:
         os.close(orders_read)
         os.close(results_write)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 
@@ -51,6 +52,36 @@ def test_killed_process_is_a_failure_of_its_batch_alone(jobs: int) -> None:
     assert results[3].failure == "the process that did it was killed by signal 9"
     assert all(done.result == batch for batch, done in results.items() if not done.failure)
     assert no_child_is_left()
+
+
+def test_process_that_has_nothing_left_to_do_is_gone_while_others_work() -> None:
+    def work(number: int) -> object:
+        time.sleep(0.3 * number)
+        return os.getpid()
+
+    iteration = run_batches(2, work, 2)
+    first = next(iteration)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(str(first.result)), 0)
+    assert [done.batch for done in iteration] == [1]
+
+
+@pytest.mark.parametrize("limit", [0, 3])
+def test_system_that_has_no_room_for_the_processes(limit: int) -> None:
+    """With room for none every batch says so; with room for one that one does everything."""
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (write + 1 + 2 * limit, hard))
+        failures = {done.failure for done in run_batches(5, square, 4)}
+        os.write(write, repr(failures).encode())
+        os._exit(0)
+    os.close(write)
+    os.waitpid(child, 0)
+    said = os.read(read, 1000).decode()
+    os.close(read)
+    assert said == ("{None}" if limit else "{'no process could be started for it: Too many open files'}")
 
 
 def test_exception_is_a_failure_of_its_batch_alone() -> None:
