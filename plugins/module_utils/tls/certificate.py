@@ -16,6 +16,7 @@ import contextlib
 import datetime
 import hashlib
 import ipaddress
+import ssl
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -51,8 +52,14 @@ try:
         )
     )
     _SIGNATURE_NAMES = {
-        oid: name.lower().replace("_", "-") for name, oid in vars(SignatureAlgorithmOID).items() if name.isupper()
+        oid.dotted_string: name.strip("_").lower().replace("_", "-")
+        for name, oid in vars(SignatureAlgorithmOID).items()
+        if name.isupper()
     }
+    # What the package has forgotten already (RFC 3279 2.2.1).
+    _SIGNATURE_NAMES.update({"1.2.840.113549.1.1.2": "rsa-with-md2", "1.2.840.113549.1.1.3": "rsa-with-md4"})
+    if not hasattr(x509.Certificate, "not_valid_after_utc"):
+        raise ImportError("it is older than version 42")
 except ImportError as import_error:
     CRYPTOGRAPHY_IMPORT_ERROR = import_error
 
@@ -108,7 +115,9 @@ def load_der(der: bytes) -> x509.Certificate | None:
         with _without_warnings():
             certificate = x509.load_der_x509_certificate(der)
         _parts = (certificate.subject, certificate.issuer, certificate.extensions, certificate.public_key())
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
+        return None
+    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         return None
     return certificate
 
@@ -121,11 +130,15 @@ class Anchors:
         self._by_subject: dict[bytes, list[x509.Certificate]] = {}
         for pem in pems:
             try:
-                with _without_warnings():
-                    anchor = x509.load_pem_x509_certificate(pem.encode("ascii"))
-                self._by_subject.setdefault(anchor.subject.public_bytes(), []).append(anchor)
+                anchor = load_der(ssl.PEM_cert_to_DER_cert(pem))
             except ValueError:
                 continue
+            if anchor is not None:
+                self._by_subject.setdefault(anchor.subject.public_bytes(), []).append(anchor)
+
+    def __len__(self) -> int:
+        """Return how many names are trusted."""
+        return len(self._by_subject)
 
     def named(self, subject: x509.Name) -> list[x509.Certificate]:
         """Return the anchors of a name."""
@@ -198,7 +211,14 @@ def public_key_strength(certificate: x509.Certificate) -> tuple[str, int, int]:
 def signature_algorithm(certificate: x509.Certificate) -> str:
     """Return the name of the signature algorithm, such as ``ecdsa-with-sha256``; its OID where it has none here."""
     oid = certificate.signature_algorithm_oid
-    return _SIGNATURE_NAMES.get(oid, oid.dotted_string)
+    name = _SIGNATURE_NAMES.get(oid.dotted_string, oid.dotted_string)
+    if oid != SignatureAlgorithmOID.RSASSA_PSS:
+        return name
+    try:  # the hash is a parameter of this algorithm (RFC 4055 3.1)
+        used = certificate.signature_hash_algorithm
+    except (ValueError, UnsupportedAlgorithm):
+        return name
+    return f"{name}-with-{used.name}" if used is not None else name
 
 
 def subject_names(certificate: x509.Certificate) -> tuple[list[str], list[str]]:
@@ -230,12 +250,30 @@ def _check_leaf(leaf: x509.Certificate, now: datetime.datetime) -> None:
     _check_validity(leaf, now)
     _check_critical(leaf)
     _check_signature_hash(leaf)
+    _check_extended_key_usage(leaf, "the certificate")
+    usage = _key_usage(leaf)
+    if usage is not None and not (usage.digital_signature or usage.key_encipherment or usage.key_agreement):
+        raise _PathError("not_for_servers", "its key usage allows no key exchange")
+
+
+def _check_extended_key_usage(certificate: x509.Certificate, whose: str) -> None:
+    """Check that a certificate may be a server's, or sign one: what an authority lacks, it cannot give away.
+
+    RFC 5280 4.2.1.12 says so of the leaf alone; OpenSSL and the browsers hold authorities to it too.
+    """
     try:
-        usages = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
         return
     if not {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(usages):
-        raise _PathError("not_for_servers", "its extended key usage does not allow a server")
+        raise _PathError("not_for_servers", f"the extended key usage of {whose} does not allow a server")
+
+
+def _key_usage(certificate: x509.Certificate) -> x509.KeyUsage | None:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return None
 
 
 def _check_validity(certificate: x509.Certificate, now: datetime.datetime) -> None:
@@ -254,7 +292,7 @@ def _check_critical(certificate: x509.Certificate) -> None:
 
 def _check_signature_hash(certificate: x509.Certificate) -> None:
     name = signature_algorithm(certificate)
-    if any(weak in name for weak in ("sha1", "md5", "md2")):
+    if any(weak in name for weak in ("sha1", "md5", "md4", "md2")):
         raise _PathError("weak_signature", f"a certificate of the chain is signed with {name}")
 
 
@@ -351,23 +389,22 @@ def _check_authority(issuer: x509.Certificate, path: list[x509.Certificate]) -> 
         raise _PathError("invalid_chain", f"{whose} is not a certificate authority")
     if constraints.path_length is not None and below > constraints.path_length:
         raise _PathError("invalid_chain", f"{whose} allows {constraints.path_length} authorities below it")
-    try:
-        usage = issuer.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        usage = None
+    usage = _key_usage(issuer)
     if usage is not None and not usage.key_cert_sign:
         raise _PathError("invalid_chain", f"the key of {whose} may not sign certificates")
-    _check_name_constraints(issuer, path[0])
+    _check_extended_key_usage(issuer, whose)
+    _check_name_constraints(issuer, path)
 
 
-def _check_name_constraints(issuer: x509.Certificate, leaf: x509.Certificate) -> None:
+def _check_name_constraints(issuer: x509.Certificate, path: list[x509.Certificate]) -> None:
     try:
         constraints = issuer.extensions.get_extension_for_class(x509.NameConstraints).value
     except x509.ExtensionNotFound:
         return
     permitted, excluded = list(constraints.permitted_subtrees or ()), list(constraints.excluded_subtrees or ())
-    dns, addresses = subject_names(leaf)
+    dns, addresses = subject_names(path[0])
     whose = issuer.subject.rfc4514_string()
+    _check_directory_names(whose, permitted, excluded, path)
     for name in dns:
         allowed = [entry.value for entry in permitted if isinstance(entry, x509.DNSName)]
         refused = [entry.value for entry in excluded if isinstance(entry, x509.DNSName)]
@@ -378,6 +415,27 @@ def _check_name_constraints(issuer: x509.Certificate, leaf: x509.Certificate) ->
         barred = [entry.value for entry in excluded if isinstance(entry, x509.IPAddress)]
         if (networks and not any(_inside(text, net) for net in networks)) or any(_inside(text, n) for n in barred):
             raise _PathError("invalid_chain", f"{whose} may not issue for {text}")
+
+
+def _check_directory_names(
+    whose: str,
+    permitted: Sequence[x509.GeneralName],
+    excluded: Sequence[x509.GeneralName],
+    path: list[x509.Certificate],
+) -> None:
+    """Hold the subjects below an authority to its directory names, self-issued authorities apart (RFC 5280 6.1.3)."""
+    allowed = [entry.value for entry in permitted if isinstance(entry, x509.DirectoryName)]
+    refused = [entry.value for entry in excluded if isinstance(entry, x509.DirectoryName)]
+    for certificate in path:
+        subject = certificate.subject
+        if not subject.rdns or (certificate is not path[0] and subject == certificate.issuer):
+            continue
+        if (allowed and not any(_below(subject, tree) for tree in allowed)) or any(_below(subject, t) for t in refused):
+            raise _PathError("invalid_chain", f"{whose} may not issue for {subject.rfc4514_string()}")
+
+
+def _below(subject: x509.Name, tree: x509.Name) -> bool:
+    return list(subject.rdns[: len(tree.rdns)]) == list(tree.rdns)
 
 
 def _within(name: str, subtree: str) -> bool:

@@ -5,8 +5,9 @@
 """An SSL-Labs-style grade: a pure function of facts, by the numbers of the SSL Server Rating Guide, version 2009r.
 
 Scores, caps and warnings are rules in a table. A rule whose facts are not known is never passed in silence: what could
-still lower the grade is in ``missing_facts``, and the grade is then an upper bound. Revocation is outside the grade:
-no CRL or OCSP server is asked.
+still lower the grade is in ``missing_facts``, and the grade is then an upper bound. Outside the grade are revocation
+(no CRL or OCSP server is asked), keys that are known to be weak (Debian's of 2008), and a key that another server uses
+with SSL 2.0 (DROWN).
 """
 
 from __future__ import annotations
@@ -64,6 +65,10 @@ class View:
     def offered(self, *names: str) -> list[str]:
         """Return those of the protocols that the server offers."""
         return [name for name in names if self.protocols.get(name) == "offered"]
+
+    def refuses(self, *names: str) -> bool:
+        """Whether each of the protocols was asked for and refused."""
+        return all(self.protocols.get(name) == "not_offered" for name in names)
 
     @property
     def all_suites(self) -> list[CipherSuite]:
@@ -152,12 +157,12 @@ def negotiated(view: View) -> tuple[str, list[CipherSuite]]:
     """Return what a reference client that knows no TLS 1.3 gets: the protocol, and the suites it may be.
 
     The client prefers forward secrecy, then AEAD, and offers 3DES and RC4 last. There is more than one suite where it
-    is not known whose order decides.
+    is not known whose order decides, and where the server accepts none of the client's: then it is whatever it accepts.
     """
     protocol = next(iter(view.offered("TLSv1.2", "TLSv1.1", "TLSv1.0")), "")
     usable = [suite for suite in view.suites.get(protocol, ()) if _reference_rank(suite) is not None]
     if not usable:
-        return protocol, []
+        return protocol, list(view.suites.get(protocol, ()))
     by_server = usable[0]
     by_client = min(usable, key=lambda suite: _reference_rank(suite) or 0)
     preference = view.preference.get(protocol)
@@ -203,8 +208,7 @@ def _negotiated(protocols: tuple[str, ...], which: Callable[[CipherSuite], bool]
 
 def _no_modern_protocol(view: View) -> str | None:
     offered = view.offered(*_PROTOCOL_SCORES)
-    modern = view.offered("TLSv1.2", "TLSv1.3")
-    return f"the best protocol is {offered[-1]}" if offered and not modern else None
+    return f"the best protocol is {offered[-1]}" if offered and view.refuses("TLSv1.2", "TLSv1.3") else None
 
 
 def _weakest_key(view: View) -> int | None:
@@ -229,8 +233,6 @@ def _parameters_below(bits: int) -> Callable[[View], str | None]:
 
 
 def _no_aead(view: View) -> str | None:
-    if view.offered("TLSv1.3"):
-        return None
     protocol, suites = negotiated(view)
     bad = suites and not any(suite.aead for suite in suites)
     return f"{protocol} negotiates {_names(suites)}" if bad else None
@@ -246,7 +248,7 @@ def _rc4(suite: CipherSuite) -> bool:
 
 
 def _block64(suite: CipherSuite) -> bool:
-    return suite.encryption.startswith(("3DES", "DES", "IDEA", "RC2"))
+    return suite.encryption.startswith(("3DES", "DES", "IDEA", "RC2", "28147", "MAGMA"))
 
 
 def _signed_with(*algorithms: str) -> Callable[[View], str | None]:
@@ -291,10 +293,10 @@ class Rule:
 RULES: tuple[Rule, ...] = (
     Rule("ssl2_offered", "F", "2009c", _offered("SSLv2")),
     Rule("ssl3_offered", "B", "2009h", _offered("SSLv3")),
-    Rule("no_protocol_above_ssl3", "F", "2009i", lambda v: None if v.offered(*_TLS) else _no_modern_protocol(v)),
+    Rule("no_protocol_above_ssl3", "F", "2009i", lambda v: _no_modern_protocol(v) if v.refuses(*_TLS) else None),
     Rule("no_tls12_or_tls13", "C", "2009j", _no_modern_protocol),
     Rule("tls10_or_tls11_offered", "B", "2009q", _offered("TLSv1.0", "TLSv1.1")),
-    Rule("tls13_not_offered", None, "2009r", lambda v: None if v.offered("TLSv1.3") else "TLSv1.3 is not offered"),
+    Rule("tls13_not_offered", None, "2009r", lambda v: "TLSv1.3 is not offered" if v.refuses("TLSv1.3") else None),
     Rule("key_below_1024", "F", "2009e", _key_below(1024)),
     Rule("key_below_2048", "B", "2009e", _key_below(2048)),
     Rule("parameters_below_1024", "F", "2009j", _parameters_below(1024)),
@@ -338,22 +340,31 @@ def _never_echoed(extension: str) -> Callable[[View], bool]:
     return lambda view: not any(extension in echoed for echoed in view.extensions.values())
 
 
-def _modern_stack(view: View) -> bool:
+def _younger_than_ccs_injection(view: View) -> bool:
     """Whether every protocol up to TLS 1.2 agreed to an extended master secret (RFC 7627).
 
-    The libraries that CCS injection and Ticketbleed are about never do: OpenSSL has it from 1.1.0 on, and the affected
-    BIG-IP releases (11 and 12) do not have it.
+    CVE-2014-0224 is a fault of OpenSSL alone, repaired in June 2014 in 0.9.8za, 1.0.0m and 1.0.1h; OpenSSL agrees to an
+    extended master secret from 1.1.0 (2016) on. SSL 3.0 has no extensions to tell by.
     """
     return view.echoed("extended_master_secret") and not view.offered("SSLv3")
+
+
+def _younger_than_ticketbleed(view: View) -> bool:
+    """Whether the server is no BIG-IP with Ticketbleed: one that takes no tickets, or that speaks TLS 1.3.
+
+    CVE-2016-9244 is a fault of F5's TLS stack in BIG-IP 11.6 and 12.0 to 12.1.2; 13.0 (2017) is repaired, and TLS 1.3,
+    which was published in 2018, came later still.
+    """
+    return _never_echoed("session_ticket")(view) or bool(view.offered("TLSv1.3"))
 
 
 # Vulnerabilities that would make the grade F and that no question was asked about: they are missing facts unless the
 # facts exclude them.
 _UNPROBED: tuple[tuple[str, Callable[[View], bool]], ...] = (
     ("vulnerabilities.heartbleed", _never_echoed("heartbeat")),
-    ("vulnerabilities.ccs_injection", _modern_stack),
-    ("vulnerabilities.ticketbleed", lambda v: _never_echoed("session_ticket")(v) or _modern_stack(v)),
-    ("vulnerabilities.robot", lambda v: not any(s.key_exchange in ("RSA", "RSA_PSK") for s in v.suites_up_to_tls12)),
+    ("vulnerabilities.ccs_injection", _younger_than_ccs_injection),
+    ("vulnerabilities.ticketbleed", _younger_than_ticketbleed),
+    ("vulnerabilities.robot", lambda v: not any(suite.key_exchange == "RSA" for suite in v.suites_up_to_tls12)),
     ("vulnerabilities.padding_oracles", lambda v: not any(suite.cbc for suite in v.suites_up_to_tls12)),
     ("vulnerabilities.insecure_renegotiation", lambda v: v.secure_renegotiation is not False),
 )
@@ -361,7 +372,7 @@ _UNPROBED: tuple[tuple[str, Callable[[View], bool]], ...] = (
 
 def missing_facts(view: View) -> list[str]:
     """Return the facts that are not known and could lower the grade."""
-    parts = ("protocols.", "cipher_suites.", "groups.", "certificates", "http")
+    parts = ("protocols.", "cipher_suites.", "groups.", "dh_parameters.", "extensions.", "certificates", "http")
     missing = [fact for fact in view.not_tested if fact.startswith(parts)]
     missing += [fact for fact in _unknown(view, "preference.") if _order_matters(view)]
     if not _only_tls13(view):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
 
-_PEM = re.compile(r"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END [A-Z0-9 ]*CERTIFICATE-----")
+_PEM = re.compile(r"-----BEGIN (?:X509 )?CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END [A-Z0-9 ]*CERTIFICATE-----")
 _MAX_FILE_BYTES = 16 * 1024 * 1024
 # Where the interpreter's own library was built for another system, its default path does not exist.
 _SYSTEM_FILES = (
@@ -36,7 +36,8 @@ def read_anchors(ca_path: str | None) -> list[str]:
         found = [certificate for entry in files for certificate in _read(entry)]
     except OSError as error:
         remedy = "Give the path of a PEM file or of a directory of them, on the control node"
-        raise InvalidInputError(f"ca_path {path}", f"it cannot be read ({error.strerror})", remedy) from error
+        which = "it" if error.filename in (None, str(path)) else str(error.filename)
+        raise InvalidInputError(f"ca_path {path}", f"{which} cannot be read ({error.strerror})", remedy) from error
     if not found and ca_path:
         raise InvalidInputError(f"ca_path {path}", "it holds no certificate", "Give a PEM file with CA certificates")
     return list(dict.fromkeys(found))

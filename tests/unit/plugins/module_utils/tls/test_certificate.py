@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
@@ -103,8 +103,8 @@ def leaf_of(issuer: Issued, *more: tuple[x509.ExtensionType, bool]) -> Issued:
     return Issued("leaf", issuer, [(SAN, False), *more])
 
 
-def usage(sign: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(True, False, False, False, False, sign, False, False, False)
+def usage(sign: bool, server: bool = True) -> x509.KeyUsage:
+    return x509.KeyUsage(server, False, False, False, False, sign, False, False, False)
 
 
 EXPIRED = Issued("leaf", MIDDLE, [(SAN, False)], to_days=-1)
@@ -119,6 +119,9 @@ SHA1_MIDDLE = Issued("sha1 middle", RSA_ROOT, [(CA, True)])
 # No library signs with SHA-1 any more: the algorithm's name is put into a finished certificate.
 SHA1_MIDDLE.certificate = x509.load_der_x509_certificate(
     SHA1_MIDDLE.der.replace(bytes.fromhex("2a864886f70d01010b"), bytes.fromhex("2a864886f70d010105"))
+)
+CLIENT_MIDDLE = Issued(
+    "client middle", ROOT, [(CA, True), (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False)]
 )
 FETCH = x509.AuthorityInformationAccess(
     [
@@ -144,6 +147,8 @@ UNTRUSTED = [
     ("issuer without constraints", [leaf_of(BARE), BARE], "invalid_chain"),
     ("issuer may not sign", [leaf_of(NO_SIGN), NO_SIGN], "invalid_chain"),
     ("for clients", [leaf_of(MIDDLE, (CLIENT_ONLY, False)), MIDDLE], "not_for_servers"),
+    ("issuer for clients", [leaf_of(CLIENT_MIDDLE), CLIENT_MIDDLE], "not_for_servers"),
+    ("key for certificates alone", [leaf_of(MIDDLE, (usage(True, server=False), True)), MIDDLE], "not_for_servers"),
     ("unknown critical extension", [leaf_of(MIDDLE, (STRANGE, True)), MIDDLE], "invalid_chain"),
     ("root's name on another key", [leaf_of(FORGED)], "unknown_issuer"),
     ("sha-1 intermediate", [leaf_of(SHA1_MIDDLE), SHA1_MIDDLE], "weak_signature"),
@@ -170,6 +175,9 @@ def test_path_length() -> None:
         ({"permitted": [x509.DNSName("example.org")]}, False),
         ({"excluded": [x509.DNSName("www.example.com")]}, False),
         ({"excluded": [x509.DNSName("example.org")]}, True),
+        ({"permitted": [x509.DirectoryName(name("leaf"))]}, True),
+        ({"permitted": [x509.DirectoryName(name("other"))]}, False),
+        ({"excluded": [x509.DirectoryName(name("leaf"))]}, False),
         ({"permitted": [x509.IPAddress(ipaddress.ip_network("192.0.2.0/24"))]}, True),
         ({"permitted": [x509.IPAddress(ipaddress.ip_network("198.51.100.0/24"))]}, False),
     ],
@@ -208,7 +216,10 @@ def test_description() -> None:
     assert described["issuer"] == "CN=middle"
 
 
-@pytest.mark.parametrize("der", [b"", b"\x30\x03\x02\x01\x01", b"\xff" * 300, LEAF.der[:-1]])
+BAD_VERSION = LEAF.der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x63", 1)
+
+
+@pytest.mark.parametrize("der", [b"", b"\x30\x03\x02\x01\x01", b"\xff" * 300, LEAF.der[:-1], BAD_VERSION])
 def test_what_is_no_certificate(der: bytes) -> None:
     assert "error" in certificate.describe(der, NOW)
     trust = certificate.judge_trust([der], certificate.Anchors([ROOT.pem]), "www.example.com", NOW)
@@ -219,6 +230,23 @@ def test_anchors_that_do_not_parse_are_left_out() -> None:
     broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"
     anchors = certificate.Anchors([broken, ROOT.pem])
     assert certificate.judge_trust([LEAF.der, MIDDLE.der], anchors, "www.example.com", NOW).trusted
+    assert len(anchors) == 1
+
+
+@pytest.mark.parametrize(
+    ("oid", "expected"), [("2a864886f70d010102", "rsa-with-md2"), ("2a864886f70d010105", "rsa-with-sha1")]
+)
+def test_old_signature_algorithms_have_names(oid: str, expected: str) -> None:
+    der = RSA_ROOT.der.replace(bytes.fromhex("2a864886f70d01010b"), bytes.fromhex(oid))
+    assert certificate.describe(der, NOW)["signature_algorithm"] == expected
+
+
+def test_the_hash_of_a_pss_signature_is_named() -> None:
+    builder = x509.CertificateBuilder(name("a"), name("a"), RSA_ROOT.key.public_key(), 1, NOW, NOW + DAY)
+    assert isinstance(RSA_ROOT.key, rsa.RSAPrivateKey)
+    scheme = padding.PSS(padding.MGF1(hashes.SHA256()), 32)
+    der = builder.sign(RSA_ROOT.key, hashes.SHA256(), rsa_padding=scheme).public_bytes(Encoding.DER)
+    assert certificate.describe(der, NOW)["signature_algorithm"] == "rsassa-pss-with-sha256"
 
 
 def test_an_odd_certificate_is_read_without_a_warning() -> None:

@@ -123,7 +123,11 @@ GRADES: list[tuple[str, grade.View, str]] = [
     ("dh 2048", view(dh_bits=(2048,), hsts=hsts()), "A+"),
     ("group secp192r1", view(group_bits={"x25519": 3072, "secp192r1": 1536}), "B"),
     ("no aead", view({"TLSv1.2": [CBC256]}), "B"),
+    ("no aead below tls13", view(with_extra(TLSv1_2=[CBC256])), "B"),
     ("no forward secrecy", view({"TLSv1.2": [KRSA]}), "B"),
+    ("no forward secrecy below tls13", view(with_extra(TLSv1_2=[KRSA])), "B"),
+    ("no suite of the reference client", view({"TLSv1.2": ["TLS_RSA_WITH_CAMELLIA_128_GCM_SHA256"]}), "B"),
+    ("only a block of 64 bits", view({"TLSv1.2": ["TLS_RSA_WITH_IDEA_CBC_SHA"]}), "C"),
     ("krsa preferred", view({"TLSv1.2": [KRSA, AES128]}), "B"),
     ("krsa, client's order", view({"TLSv1.2": [KRSA, AES128]}, preference={"TLSv1.2": "client"}), "A-"),
     ("3des last", view(with_extra(TLSv1_2=[AES128, AES256, TDES]), hsts=hsts()), "A+"),
@@ -155,6 +159,12 @@ def test_grades(facts: grade.View, expected: str) -> None:
     assert grade.grade(facts).grade == expected
 
 
+def test_a_protocol_that_was_not_asked_for_is_no_finding() -> None:
+    statuses = {"TLSv1.2": "offered", "TLSv1.3": "not_tested", "TLSv1.1": "not_offered"}
+    found = grade.grade(view({"TLSv1.2": [AES128]}, protocols=statuses, not_tested=("protocols.TLSv1.3",)))
+    assert (found.warnings, "protocols.TLSv1.3" in found.missing_facts) == ([], True)
+
+
 def test_trust_is_not_hidden_behind_the_letter() -> None:
     found = grade.grade(
         view(certificates=(grade.Certificate(2048, trusted=False, trust_reason="expired"),), hsts=hsts())
@@ -182,8 +192,17 @@ MISSING: list[tuple[str, grade.View, list[str]]] = [
     (
         "old stack with tickets",
         view(extensions={"TLSv1.2": ("renegotiation_info", "session_ticket")}),
-        ["vulnerabilities.ccs_injection", "vulnerabilities.ticketbleed"],
+        ["vulnerabilities.ccs_injection"],
     ),
+    ("tickets without tls13", view({"TLSv1.2": [AES128]}), ["vulnerabilities.ticketbleed"]),
+    ("no tickets", view({"TLSv1.2": [AES128]}, extensions={"TLSv1.2": MODERN_ECHO[:2]}), []),
+    (
+        "one version of an old stack",
+        view(with_extra(TLSv1_1=[CBC]), extensions={"TLSv1.2": MODERN_ECHO, "TLSv1.1": MODERN_ECHO[:1]}),
+        ["vulnerabilities.ccs_injection", "vulnerabilities.padding_oracles"],
+    ),
+    ("DH parameters", view(not_tested=("dh_parameters.TLSv1.2",)), ["dh_parameters.TLSv1.2"]),
+    ("disagreeing answers", view(not_tested=("extensions.TLSv1.2",)), ["extensions.TLSv1.2"]),
     ("old stack", view(extensions={"TLSv1.2": ("renegotiation_info",)}), ["vulnerabilities.ccs_injection"]),
     ("no renegotiation_info", view(secure_renegotiation=False), ["vulnerabilities.insecure_renegotiation"]),
     ("a protocol", view(not_tested=("protocols.SSLv3",)), ["protocols.SSLv3"]),
