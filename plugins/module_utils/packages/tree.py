@@ -31,16 +31,18 @@ class Tree:
         """Take a root directory. Raises `InvalidInputError` when it is none, or may not be entered."""
         try:
             self.root_descriptor = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise InvalidInputError(
                 f"root {root!r}", _reason(error), "Give the root directory of an installed system; / is this one"
             ) from error
         self.root = os.fsencode(root).rstrip(b"/")
         self._directories: dict[bytes, bytes] = {b"": b""}
         self._targets: dict[bytes, bytes | None] = {}
+        self._walk = DirectoryWalk(self)
 
     def close(self) -> None:
         """Let go of the root."""
+        self._walk.close()
         os.close(self.root_descriptor)
 
     def resolve_directory(self, directory: bytes) -> bytes:
@@ -104,7 +106,8 @@ class Tree:
 
     def open(self, path: bytes) -> int:
         """Open a file for reading; links are followed inside the root. Raises `OSError`, also for what is no file."""
-        return open_regular(self.root + self.resolve(path))
+        directory, _slash, name = self.resolve(path).rpartition(b"/")
+        return open_regular(name or b".", self._walk.enter(directory))
 
     def read(self, path: bytes, limit: int) -> bytes:
         """Return the bytes of a regular file of at most ``limit`` bytes. Raises `OSError` (``EFBIG`` when larger)."""
@@ -117,14 +120,20 @@ class Tree:
     def is_directory(self, path: bytes) -> bool:
         """Tell whether a resolved path is a directory itself."""
         try:
-            return stat.S_ISDIR(os.lstat(self.root + path or b"/").st_mode)
+            self._walk.enter(path)
         except OSError:
             return False
+        return True
 
     def names(self, directory: bytes) -> list[bytes]:
         """Return the names in a directory, sorted. Raises `OSError`."""
-        with os.scandir(self.root + self.resolve(directory) or b"/") as found:
-            return sorted(entry.name for entry in found)
+        parent = self._walk.enter(self.resolve(directory))
+        descriptor = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=parent)
+        try:
+            with os.scandir(descriptor) as found:
+                return sorted(os.fsencode(entry.name) for entry in found)
+        finally:
+            os.close(descriptor)
 
 
 class DirectoryWalk:
@@ -147,6 +156,12 @@ class DirectoryWalk:
             self._current = directory
         return self._stack[-1][1]
 
+    def close(self) -> None:
+        """Let go of all directories but the root, which belongs to the tree."""
+        self._current = None
+        while len(self._stack) > 1:
+            os.close(self._stack.pop()[1])
+
     def _descend(self, names: list[bytes]) -> None:
         stack = self._stack
         common = 1
@@ -164,12 +179,16 @@ class DirectoryWalk:
             stack.append((name, descriptor))
 
 
-def open_regular(path: bytes, directory: int | None = None) -> int:
-    """Open a regular file and nothing else. Raises `OSError`, with ``EINVAL`` for a file of another type."""
-    descriptor = os.open(path, READ_FLAGS, dir_fd=directory)
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
-    os.close(descriptor)
+def open_regular(name: bytes, directory: int) -> int:
+    """Open a regular file in a directory and nothing else: opening a device can be enough to make it do something.
+
+    Raises `OSError`, with ``EINVAL`` for what is of another type, a link included.
+    """
+    if stat.S_ISREG(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+        descriptor = os.open(name, READ_FLAGS, dir_fd=directory)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
     raise OSError(errno.EINVAL, "not a regular file")
 
 
@@ -186,5 +205,5 @@ def _read_all(descriptor: int, limit: int) -> bytes:
     raise OSError(errno.EFBIG, f"larger than {limit} bytes")
 
 
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+def _reason(error: OSError | ValueError) -> str:
+    return (getattr(error, "strerror", None) or str(error)).lower()

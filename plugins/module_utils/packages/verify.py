@@ -38,6 +38,12 @@ CHUNK_BYTES = 256 * 1024
 #: A larger file at the end of an unexpected link is not read.
 MAX_TARGET_BYTES = 1024 * 1024 * 1024
 
+#: A larger file at a package's path is not read: no package can hold it, and a sparse one would never end.
+MAX_FILE_BYTES = 64 * 1024**3
+
+#: How far a file is read beyond the size that it had, before it counts as one that grows.
+MAX_GROWTH_BYTES = 1024 * 1024
+
 #: How often a file is read again that changes while it is read.
 READ_ATTEMPTS = 3
 
@@ -72,7 +78,7 @@ class _Digested(NamedTuple):
     digest: bytes | None
     size: int
     error: int | None = None
-    busy: bool = False
+    growing: bool = False
 
 
 def verify(tree: Tree, entries: list[Entry], jobs: int) -> Iterator[BatchOutcome]:
@@ -194,6 +200,8 @@ class _Verifier:
         key = (status.st_dev, status.st_ino)
         if status.st_nlink > 1 and key in self._links and _expected(entry, self._links[key]):
             return None
+        if status.st_size > MAX_FILE_BYTES:
+            return Observation(index, "file", size=status.st_size, error=errno.EFBIG)
         for _attempt in range(READ_ATTEMPTS):
             try:
                 descriptor = os.open(name, READ_FLAGS, dir_fd=parent)
@@ -208,7 +216,7 @@ class _Verifier:
                 after = os.fstat(descriptor)
             finally:
                 os.close(descriptor)
-            if _version(after) == _version(status):
+            if _version(after) == _version(status) and not found.growing:
                 return _content(index, found)
             try:
                 status = os.stat(name, dir_fd=parent, follow_symlinks=False)
@@ -220,7 +228,7 @@ class _Verifier:
         return Observation(index, "file", size=status.st_size, busy=True)
 
     def _read(self, descriptor: int, name: str, size: int) -> _Digested:
-        """Hash a file to its end. ``size`` is a guess that saves system calls where it is right."""
+        """Hash a file to its end, but none that grows faster than it is read. ``size`` is what it had before."""
         hasher = _HASHERS[name](usedforsecurity=False)
         total = 0
         buffer = memoryview(self._buffer)
@@ -232,6 +240,8 @@ class _Verifier:
                 # A read that comes back short of a regular file's recorded size has not ended it; one at it has.
                 if count == 0 or (total == size and count < len(buffer)):
                     break
+                if total > size + MAX_GROWTH_BYTES:
+                    return _Digested(None, total, growing=True)
         except OSError as error:
             return _Digested(None, total, error.errno)
         finally:

@@ -66,6 +66,38 @@ def test_a_file_is_read_through_links_but_never_from_outside(root: Path) -> None
             tree.read(path, 100)
 
 
+def test_a_loop_inside_the_root_is_not_left_to_the_kernel_which_would_follow_it_outside(root: Path) -> None:
+    outside = root.parent / "outside"
+    outside.mkdir()
+    (outside / "file").write_text("outside")
+    inside = root / str(outside).lstrip("/")
+    inside.parent.mkdir(parents=True)
+    inside.symlink_to(outside)
+    tree = Tree(str(root))
+    name = os.fsencode(outside)
+    with pytest.raises(OSError, match="symbolic links"):
+        tree.read(name + b"/file", 100)
+    with pytest.raises(OSError, match="symbolic links"):
+        tree.names(name)
+    assert not tree.is_directory(name)
+
+
+def test_a_device_is_not_even_opened(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(root / "fifo")  # Stands for a device, which not every user may make.
+    opened: list[object] = []
+    real_open = os.open
+
+    def note(path: bytes, flags: int, **details: int) -> int:
+        opened.append(path)
+        return real_open(path, flags, **details)
+
+    tree = Tree(str(root))
+    monkeypatch.setattr(os, "open", note)
+    with pytest.raises(OSError, match="not a regular file"):
+        tree.open(b"/fifo")
+    assert opened == []
+
+
 def test_only_regular_files_up_to_a_limit_are_read(root: Path) -> None:
     tree = Tree(str(root))
     os.mkfifo(root / "fifo")

@@ -62,6 +62,29 @@ def test_pitfall_32_sparse_file_is_read_in_chunks(tmp_path: Path) -> None:
     assert observe(tmp_path, entry("/a", bytes(50_000_000))) == []
 
 
+def test_pitfall_32_file_larger_than_any_package_holds_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    os.truncate(tmp_path / "a", 1 << 40)
+    found = observe(tmp_path, entry("/a", b"x"))
+    assert [(seen.error, seen.size) for seen in found] == [(errno.EFBIG, 1 << 40)]
+
+
+def test_pitfall_33_file_that_grows_faster_than_it_is_read_is_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_bytes(b"x")
+    readv = os.readv
+
+    def grow(descriptor: int, buffers: list[memoryview]) -> int:
+        size = os.fstat(descriptor).st_size
+        assert size < 100_000_000, "it is read for ever"
+        os.truncate(tmp_path / "a", size + 300_000)
+        return readv(descriptor, buffers)
+
+    monkeypatch.setattr(os, "readv", grow)
+    assert [found.busy for found in observe(tmp_path, entry("/a", b"y"))] == [True]
+
+
 def test_pitfall_33_file_that_keeps_changing_is_busy_and_not_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
