@@ -130,13 +130,19 @@ remove_packages() {
     rm -f "$record"
 }
 
+# Run a command with its output in the file $1; when it fails, say $2 with its first complaint.
+quietly() {
+    log=$1 failure=$2
+    shift 2
+    "$@" > "$log" 2>&1 || die "$failure ($(grep -E -m 1 '^(ERROR|WARNING|E|W):' "$log" || echo 'it does not say why'); all of it is in $log."
+}
+
 apt_install() {
     DEBIAN_FRONTEND=noninteractive
     export DEBIAN_FRONTEND
     apt-get install -qq -y --no-install-recommends "$@" >/dev/null 2>&1 && return
-    apt-get update -qq >/dev/null || die "apt-get update failed. Check the network and the machine's apt sources, then run this again."
-    apt-get install -qq -y --no-install-recommends "$@" >/dev/null ||
-        die "apt-get could not install: $*. Its messages stand above; check the network and the machine's apt sources, then run this again."
+    quietly "$here/.lab/apt.log" "apt-get could not install $*; check the network and the machine's apt sources, then run this again" \
+        sh -c 'apt-get update -q && apt-get install -q -y --no-install-recommends "$@"' apt-get "$@"
 }
 
 ensure_python() {
@@ -174,8 +180,8 @@ make_venv() {
     if ! grep -qF "$here/$directory" "$directory/bin/activate" 2>/dev/null || ! "$directory/bin/python" -c 'import pip' 2>/dev/null; then
         "$python" -m venv --clear "$directory"
     fi
-    "$directory/bin/python" -m pip install -qq --disable-pip-version-check --constraint "$constraints" --requirement "$requirements" ||
-        die "pip could not install what $requirements names. Check the network and pip's configuration, then run this again."
+    quietly "$directory/pip.log" "pip could not install what $requirements names; check the network and pip's configuration, then run this again" \
+        "$directory/bin/python" -m pip install --disable-pip-version-check --constraint "$constraints" --requirement "$requirements"
     "$directory/bin/python" "$here/scripts/install_collections.py" "$constraints" community.crypto
     for name in $sets; do printf '%s\n' "$wanted" > "$directory/.made-$name"; done
 }

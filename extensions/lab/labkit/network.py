@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -164,13 +165,23 @@ def remove_host(machine: str) -> None:
 
 
 def remove(prefix: str) -> None:
-    """All namespaces, links, tables and rules whose names begin so."""
+    """All namespaces, links, tables and rules whose names begin so. Where a program is missing, it has made nothing."""
+    if shutil.which("ip"):
+        _remove_links(prefix)
+    if shutil.which("nft"):
+        _remove_rules(prefix)
+
+
+def _remove_links(prefix: str) -> None:
     for name in namespaces():
         if name.startswith(prefix):
             remove_host(name)
     for link in _json(["ip", "-json", "link", "show"]):
         if str(link.get("ifname", "")).startswith(prefix):
             run(["ip", "link", "delete", link["ifname"]], check=False)
+
+
+def _remove_rules(prefix: str) -> None:
     for item in _ruleset():
         table = item.get("table")
         if table and str(table["name"]).startswith(prefix):

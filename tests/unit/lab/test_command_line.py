@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import lab as program
 import pytest
-from labkit import machine
+from labkit import machine, network
 
 
 def test_up_takes_hosts_and_a_network() -> None:
@@ -53,3 +53,8 @@ def test_missing_programs_are_named_with_their_packages(monkeypatch: pytest.Monk
     monkeypatch.setattr("shutil.which", which)
     assert {"nftables", "mmdebstrap"} <= set(machine.missing_packages())
     assert "iproute2" not in machine.missing_packages()
+
+
+def test_removing_needs_no_program_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    network.remove("rmlnosuch")
