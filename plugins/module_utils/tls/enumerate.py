@@ -27,6 +27,7 @@ SERVER = "server"
 CLIENT = "client"
 
 _PROTOCOL_VERSION = 70
+_CONTRADICTION = "the server refused in the end what it had accepted, so the list may be too short"
 
 
 @dataclass
@@ -107,14 +108,14 @@ def _pick(reply: Reply, version: int) -> int | None:
 
 
 def _short_preference(question: Question, version: int, candidates: Numbers, found: Found) -> None:
-    if len(found.accepted) < 2:
-        found.preference_gap = "the server accepts only one"
+    if not found.accepted:
         return
     pick = _pick(question(tuple(reversed(found.accepted))[:CHUNK]), version)
-    if pick is None:
-        found.preference_gap = "the server did not answer the list in reversed order"
-    else:
+    if pick in found.accepted:
         _decide_preference(found, candidates, pick)
+    else:
+        found.gap = found.gap or _CONTRADICTION
+        found.preference_gap = found.gap
 
 
 def _decide_preference(found: Found, candidates: Numbers, pick: int) -> None:
@@ -138,7 +139,8 @@ class Found13:
 def enumerate_tls13(question: JointQuestion, suites: Numbers, groups: Numbers) -> Found13:
     """Enumerate suites and groups together: each HelloRetryRequest tells one of both (RFC 8446 4.1.4).
 
-    When nothing is left of one list, the other goes on with what is known to be accepted of the first.
+    When nothing is left of one list, the other goes on with what is known to be accepted of the first. Both have been
+    refused together by then: if there are more groups, there are no more suites.
     """
     found = Found13()
     while _take13(question(_left(suites, found.suites), _left(groups, found.groups)), found):
@@ -148,11 +150,13 @@ def enumerate_tls13(question: JointQuestion, suites: Numbers, groups: Numbers) -
         found.groups.gap = found.suites.gap
         return found
     known_groups, known_suites = tuple(found.groups.accepted), tuple(found.suites.accepted)
-    while _left(suites, found.suites) and _take13(question(_left(suites, found.suites), known_groups), found, False):
-        pass
     while _left(groups, found.groups) and _take13(question(known_suites, _left(groups, found.groups)), found, True):
         pass
-    _preferences13(question, groups, found)
+    more_groups = len(found.groups.accepted) > len(known_groups)
+    while _left(suites, found.suites) and not more_groups:
+        if not _take13(question(_left(suites, found.suites), known_groups), found, False):
+            break
+    _preference13(question, found)
     return found
 
 
@@ -177,20 +181,21 @@ def _take13(reply: Reply, found: Found13, groups_only: bool | None = None) -> bo
     return True
 
 
-def _preferences13(question: JointQuestion, groups: Numbers, found: Found13) -> None:
+def _preference13(question: JointQuestion, found: Found13) -> None:
     """Ask once more with both lists reversed, ChaCha20 still last (a server may promote it when it comes first)."""
     chacha = [number for number in found.suites.accepted if "CHACHA20" in registry.CIPHER_SUITE_NAMES.get(number, "")]
     order = tuple(number for number in reversed(found.suites.accepted) if number not in chacha) + tuple(chacha)
     reply = question(order, tuple(reversed(found.groups.accepted)))
     hello = reply.flight.server_hello if reply.flight else None
     if hello is None or hello.group is None:
-        found.suites.preference_gap = found.groups.preference_gap = reply.reason or "the reversed lists were refused"
+        found.suites.preference_gap = reply.reason or _CONTRADICTION
+        if not reply.reason:
+            found.suites.gap = found.groups.gap = _CONTRADICTION
         return
     if order[0] == found.suites.accepted[0]:
         found.suites.preference_gap = "too few cipher suites beside ChaCha20 to tell"
     else:
         found.suites.preference = CLIENT if hello.cipher_suite == order[0] else SERVER
-    _decide_preference(found.groups, groups, hello.group)
 
 
 def groups_between(picks: Sequence[tuple[bool, int]], candidates: Numbers) -> tuple[Numbers, bool]:
@@ -224,7 +229,8 @@ def enumerate_groups(question: Question, candidates: Numbers, last: Numbers) -> 
         reply = question((*offered, *last))
         exchange = reply.flight.key_exchange if reply.flight else None
         if exchange is None or exchange.group is None:
-            found.gap, found.last_alert = reply.reason, reply.alert
+            found.gap = reply.reason if reply.flight is None else "an answer named no group"
+            found.last_alert = reply.alert
             return found
         if exchange.group in last:
             found.accepted.append(exchange.group)

@@ -22,6 +22,8 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls import probe
 
 MAX_HEADER_BYTES = 64 * 1024
 _MAX_CHAIN = 32
+# SSL_OP_LEGACY_SERVER_CONNECT of OpenSSL: talk to a server without RFC 5746 too. Python names it from 3.12 on.
+_LEGACY_SERVER_CONNECT = 0x4
 
 # token and quoted-string of RFC 9110 5.6.2 and 5.6.4
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -66,6 +68,7 @@ def visit(endpoint: probe.Endpoint, server_name: str | None, host_header: str, t
 def _context() -> ssl.SSLContext:
     """Return a context that talks to whatever the local library still can, and verifies nothing."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.options |= _LEGACY_SERVER_CONNECT
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     with warnings.catch_warnings():

@@ -73,9 +73,8 @@ class Pacer:
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
-        """Wait for a place and for the delay."""
+        """Wait for a place."""
         with self._places:
-            self._wait()
             yield
 
     @contextlib.contextmanager
@@ -85,13 +84,13 @@ class Pacer:
             for _place in range(self._connections):
                 self._places.acquire()
             try:
-                self._wait()
                 yield
             finally:
                 for _place in range(self._connections):
                     self._places.release()
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Let the delay pass: to be called before each connection, in a place of one's own."""
         if self._delay_seconds <= 0:
             return
         with self._clock:

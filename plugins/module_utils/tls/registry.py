@@ -649,8 +649,11 @@ TLS13_GROUPS: tuple[int, ...] = (
     0x0104,
 )
 
-# What TLS 1.2 and older may use. The rare come first: a server that follows the client's order then shows at once
-# whether it takes any of them.
+# The finite field groups, which TLS 1.2 negotiates too (RFC 7919).
+FFDHE_GROUPS: tuple[int, ...] = (0x0100, 0x0101, 0x0102, 0x0103, 0x0104)
+
+# The curves that TLS 1.2 and older may use. The rare come first: a server that follows the client's order then shows at
+# once whether it takes any of them. Without a finite field group beside them a server shows the parameters of its own.
 TLS12_GROUPS: tuple[int, ...] = (
     *range(0x0001, 0x0017),
     0x001A,
@@ -662,11 +665,6 @@ TLS12_GROUPS: tuple[int, ...] = (
     0x0018,
     0x0017,
     0x001D,
-    0x0100,
-    0x0101,
-    0x0102,
-    0x0103,
-    0x0104,
 )
 
 

@@ -21,7 +21,14 @@ from dataclasses import dataclass, field
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import enumerate as enumeration
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import hellos, http, probe, registry, wire
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import (
+    flights,
+    hellos,
+    http,
+    probe,
+    registry,
+    wire,
+)
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.enumerate import Found, Found13
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.session import Reply, Session, alert_of
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.target import (
@@ -31,15 +38,11 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls.target impor
     resolve,
 )
 
-_EC_PUBLIC_KEY = bytes.fromhex("06072a8648ce3d0201")
-_CURVES: dict[bytes, int] = {
-    bytes.fromhex("06082a8648ce3d030107"): 0x0017,
-    bytes.fromhex("06052b81040022"): 0x0018,
-    bytes.fromhex("06052b81040023"): 0x0019,
-}
 _OLD_VERSIONS = (registry.TLS11, registry.TLS10)
 # What a server answers that wants a key share in the first hello, although it need not get one.
 _WANTS_KEY_SHARE = (47, 50, 109)
+# No server has that many; a hostile one could show a new certificate in every answer.
+_MAX_CERTIFICATES = 16
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,9 @@ class _Scan:
         self._found: dict[int, Found] = {}
         self._found13 = Found13()
         self._groups12 = Found()
+        self._groups12_version = registry.TLS12
         self._group_picks: dict[int, list[tuple[bool, int]]] = {}
+        self._finite_field: list[tuple[str, wire.Flight]] = []
         self._sslv2: str = "not_tested"
         self._not_tested: list[dict[str, str]] = []
         self._certificates: dict[str, _Certificate] = {}
@@ -183,7 +188,23 @@ class _Scan:
             for line in [pool.submit(line) for line in lines]:
                 line.result()
         self._groups_up_to_tls12()
+        self._finite_field_groups()
+        self._note_visited_certificate()
         self._key_types_tls13()
+        self._doubt()
+
+    def _doubt(self) -> None:
+        """Believe no refusal of a server that refuses in the end what it answered in the beginning."""
+        reason = self._session.doubt()
+        if not reason:
+            return
+        for version, found in self._lists():
+            name = registry.VERSION_NAMES[version]
+            found.gap = found.gap or reason
+            self._note(f"cipher_suites.{name}" if found.accepted else f"protocols.{name}", reason)
+        if self._sslv2 == "not_offered":
+            self._sslv2 = "not_tested"
+            self._note("protocols.SSLv2", reason)
 
     def _hello(self, version: int, suites: tuple[int, ...]) -> bytes:
         return hellos.up_to_tls12(self._name, version, suites)
@@ -197,15 +218,26 @@ class _Scan:
             backwards = next(turns)
             groups = reversed_groups if backwards else registry.TLS12_GROUPS
             reply = self._session.ask(hellos.up_to_tls12(self._name, version, suites, groups))
-            self._note_group(version, backwards, reply)
+            self._note_flight(backwards, reply)
             return reply
 
         return question
 
-    def _note_group(self, version: int, backwards: bool, reply: Reply) -> None:
-        exchange = reply.flight.key_exchange if reply.flight else None
-        if exchange is not None and exchange.group is not None:
-            self._group_picks.setdefault(version, []).append((backwards, exchange.group))
+    def _note_flight(self, backwards: bool, reply: Reply) -> None:
+        """Note group and certificate of an answer, and keep the certificate no longer in the flight."""
+        flight = reply.flight
+        if flight is None or flight.server_hello is None:
+            return
+        hello = flight.server_hello
+        name = registry.VERSION_NAMES.get(hello.version, "unknown")
+        for fact in flights.left_out(name, flight):
+            self._note(fact, "an answer broke off before it was shown")
+        if flight.key_exchange is not None and flight.key_exchange.group is not None:
+            self._group_picks.setdefault(hello.version, []).append((backwards, flight.key_exchange.group))
+        if flight.certificates:
+            key_type = registry.cipher_suite(hello.cipher_suite).authentication
+            self._add_certificate(flight.certificates, True, key_type, name)
+            flight.certificates = []
 
     def _tls12(self, contact: probe.Outcome | None) -> None:
         suites = registry.suites_for_version(registry.TLS12)
@@ -215,14 +247,12 @@ class _Scan:
 
     def _enumerate(self, version: int, first: Reply) -> Found:
         suites = registry.suites_for_version(version)
-        self._note_group(version, False, first)
+        self._note_flight(False, first)
         found = enumeration.enumerate_suites(self._question(version), version, suites, first)
         self._found[version] = found
         name = registry.VERSION_NAMES[version]
         if found.gap:
             self._note(f"cipher_suites.{name}" if found.accepted else f"protocols.{name}", found.gap)
-        for flight in found.flights:
-            self._note_certificate(flight, name)
         return found
 
     def _tls13(self) -> None:
@@ -282,14 +312,18 @@ class _Scan:
         shown = f"[{name}]" if ":" in name else name
         host = shown if self._target.port == 443 else f"{shown}:{self._target.port}"
         session = self._session
-        with session.turn().turn():
-            self._visit = http.visit(session.endpoint, self._name, host, session.timeout_seconds)
+        for _attempt in range(2):
+            with session.turn():
+                self._visit = http.visit(session.endpoint, self._name, host, session.timeout_seconds)
+            if self._visit.certificates:  # else the handshake was not completed, which one reset can do
+                return
 
     def _groups_up_to_tls12(self) -> None:
         """Find the groups of TLS 1.2 that TLS 1.3 and the enumeration of the suites have not shown already."""
         version = next((v for v in (registry.TLS12, *_OLD_VERSIONS) if self._suites(v, "ECDHE")), None)
         if version is None:
             return
+        self._groups12_version = version
         with_rsa = self._suites(version, "ECDHE", "RSA")
         suites = with_rsa or self._suites(version, "ECDHE")
         last = () if with_rsa else tuple(sorted(self._certificate_curves()))
@@ -305,7 +339,20 @@ class _Scan:
         if found.accepted and found.accepted[-1] in last and not follows_client:
             found.gap = "the server prefers the curve of its certificate, which hides what it likes less"
         if found.gap:
-            self._note("groups.TLSv1.2", found.gap)
+            self._note(f"groups.{registry.VERSION_NAMES[version]}", found.gap)
+
+    def _finite_field_groups(self) -> None:
+        """Ask a server that showed parameters of its own whether it also takes the groups of RFC 7919."""
+        version = next((v for v in (registry.TLS12, *_OLD_VERSIONS) if self._suites(v, "DHE")), None)
+        if version is None:
+            return
+        name, suites = registry.VERSION_NAMES[version], self._suites(version, "DHE")
+        reply = self._session.ask(hellos.up_to_tls12(self._name, version, suites, registry.FFDHE_GROUPS))
+        if reply.flight is not None:
+            self._note_flight(False, reply)
+            self._finite_field.append((name, reply.flight))
+        elif not reply.refused:
+            self._note(f"dh_parameters.{name}", reply.reason)
 
     def _suites(self, version: int, key_exchange: str, authentication: str | None = None) -> tuple[int, ...]:
         suites = [registry.cipher_suite(number) for number in self._found.get(version, Found()).accepted]
@@ -316,15 +363,14 @@ class _Scan:
         )
 
     def _certificate_curves(self) -> set[int]:
-        return {curve for entry in self._certificates.values() for curve in certificate_curves(entry.chain[0])}
+        return {curve for entry in self._certificates.values() for curve in flights.certificate_curves(entry.chain[0])}
 
     def _key_types_tls13(self) -> None:
-        """Where only TLS 1.3 is spoken, find out whether there is a certificate beside the one the handshake showed."""
-        self._note_visited_certificate()
-        if any(found.accepted for found in self._found.values()) or not self._found13.suites.accepted:
+        """Find out whether TLS 1.3 has a certificate beside those that were shown already."""
+        if not self._found13.suites.accepted:
             return
         share = next((group for group in self._found13.groups.accepted if hellos.can_share(group)), None)
-        shown = {"ECDSA" if certificate_curves(entry.chain[0]) else "RSA" for entry in self._certificates.values()}
+        shown = {flights.key_type(entry.chain[0]) for entry in self._certificates.values()}
         for key_type, schemes in (
             ("RSA", registry.RSA_SIGNATURE_SCHEMES),
             ("ECDSA", registry.ECDSA_SIGNATURE_SCHEMES),
@@ -345,19 +391,16 @@ class _Scan:
     # --- the notes
 
     def _note(self, fact: str, reason: str) -> None:
+        """Note a fact that could not be measured, with the first reason for it."""
         with self._lock:
-            self._not_tested.append({"fact": fact, "reason": reason})
-
-    def _note_certificate(self, flight: wire.Flight, protocol: str) -> None:
-        hello = flight.server_hello
-        if hello is None or not flight.certificates:
-            return
-        self._add_certificate(
-            flight.certificates, True, registry.cipher_suite(hello.cipher_suite).authentication, protocol
-        )
+            if fact not in (entry["fact"] for entry in self._not_tested):
+                self._not_tested.append({"fact": fact, "reason": reason})
 
     def _add_certificate(self, chain: list[bytes], complete: bool, key_type: str, protocol: str) -> None:
         digest = hashlib.sha256(chain[0]).hexdigest()
+        if digest not in self._certificates and len(self._certificates) >= _MAX_CERTIFICATES:
+            self._note("certificates.more", f"the server shows more than {_MAX_CERTIFICATES} of them")
+            return
         with self._lock:
             entry = self._certificates.setdefault(digest, _Certificate(chain, complete, key_type))
             if protocol not in entry.protocols:
@@ -376,6 +419,9 @@ class _Scan:
 
     def facts(self, addresses: list[str]) -> dict[str, object]:
         """Return all facts in the shape that the module documents."""
+        shown = self._flights()
+        for name in flights.disagreeing(shown):
+            self._note(f"extensions.{name}", "the answers differ: more than one kind of server is behind this address")
         return {
             "target": self._target.as_dict(),
             "address": self._session.endpoint.address,
@@ -390,10 +436,10 @@ class _Scan:
             },
             "preference": self._preferences(),
             "groups": self._groups(),
-            "dh_parameters": self._dh_parameters(),
-            "extensions": self._extensions(),
-            "compression": self._compression(),
-            "renegotiation": {"secure": self._secure_renegotiation()},
+            "dh_parameters": flights.dh_parameters((*shown, *self._finite_field)),
+            "extensions": flights.extensions(shown),
+            "compression": flights.compression(shown),
+            "renegotiation": {"secure": flights.secure_renegotiation(shown)},
             "certificates": [
                 {
                     "key_type": entry.key_type,
@@ -433,60 +479,19 @@ class _Scan:
         return preferences
 
     def _groups(self) -> list[dict[str, object]]:
-        tls13, tls12 = self._found13.groups.accepted, list(self._groups12.accepted)
-        tls12 += [group for picks in self._group_picks.values() for _backwards, group in picks]
+        seen = {registry.TLS13: list(self._found13.groups.accepted)}
+        for version in (registry.TLS12, *_OLD_VERSIONS):
+            asked = self._groups12.accepted if version == self._groups12_version else []
+            seen[version] = [*asked, *(group for _backwards, group in self._group_picks.get(version, []))]
         return [
             {
                 **registry.named_group(number).as_dict(),
-                "protocols": [name for name, numbers in (("TLSv1.3", tls13), ("TLSv1.2", tls12)) if number in numbers],
+                "protocols": [registry.VERSION_NAMES[version] for version, groups in seen.items() if number in groups],
             }
-            for number in dict.fromkeys((*tls13, *tls12))
+            for number in dict.fromkeys(group for groups in seen.values() for group in groups)
         ]
 
     def _flights(self) -> list[tuple[str, wire.Flight]]:
         return [
             (registry.VERSION_NAMES[version], flight) for version, found in self._lists() for flight in found.flights
         ]
-
-    def _dh_parameters(self) -> list[dict[str, object]]:
-        found: list[dict[str, object]] = []
-        for name, flight in self._flights():
-            exchange = flight.key_exchange
-            if exchange is None or exchange.dh_prime_bits is None:
-                continue
-            entry: dict[str, object] = {
-                "protocol": name,
-                "bits": exchange.dh_prime_bits,
-                "prime_sha256": exchange.dh_prime_sha256,
-            }
-            if entry not in found:
-                found.append(entry)
-        return found
-
-    def _extensions(self) -> dict[str, list[str]]:
-        extensions: dict[str, list[str]] = {}
-        for name, flight in self._flights():
-            hello = flight.server_hello
-            if hello is not None and name != "SSLv3":
-                seen = extensions.setdefault(name, [])
-                seen += [text for text in map(registry.extension_name, hello.extensions) if text not in seen]
-        return extensions
-
-    def _compression(self) -> bool | None:
-        chosen = [flight.server_hello.compression_method for _name, flight in self._flights() if flight.server_hello]
-        return any(chosen) if chosen else None
-
-    def _secure_renegotiation(self) -> bool | None:
-        # SSL 3.0 is asked without extensions, so its answers tell nothing.
-        hello = [flight.server_hello for name, flight in self._flights() if name != "SSLv3"]
-        answers = [65281 in answer.extensions for answer in hello if answer is not None]
-        return all(answers) if answers else None
-
-
-def certificate_curves(der: bytes) -> set[int]:
-    """Return the named group of a certificate's elliptic curve key, as a set of at most one (RFC 5480 2.1.1)."""
-    place = der.find(_EC_PUBLIC_KEY)
-    if place < 0:
-        return set()
-    parameters = der[place + len(_EC_PUBLIC_KEY) :]
-    return {group for oid, group in _CURVES.items() if parameters.startswith(oid)} or {0x0017}

@@ -11,8 +11,10 @@ reported as inconclusive. It never counts as "no" by itself.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import probe, wire
@@ -20,6 +22,8 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls import probe
 # handshake_failure, protocol_version, insufficient_security, inappropriate_fallback, unrecognized_name
 REFUSING_ALERTS = (40, 70, 71, 86, 112)
 _PAUSE_SECONDS = 0.1
+# A server that answers each question just in time, and accepts all there is to accept, would be asked for hours.
+_MOST_TIMEOUTS = 40
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,19 @@ class Session:
     """The questions of one scan to one endpoint; usable from several threads."""
 
     def __init__(self, endpoint: probe.Endpoint, pacer: probe.Pacer, timeout_seconds: float) -> None:
-        """Talk to ``endpoint`` with the manners of ``pacer``; no question takes longer than ``timeout_seconds``."""
+        """Talk to ``endpoint`` with the manners of ``pacer``; no question takes longer than ``timeout_seconds``.
+
+        All questions together, without the waiting for a place, take no longer than 40 times that.
+        """
         self.endpoint = endpoint
         self.timeout_seconds = timeout_seconds
         self.connections = 0
         self.given_up = ""
         self._pacer = pacer
+        self._spent_seconds = 0.0
         self._canary: bytes | None = None
+        self._canary_was_answered = False
+        self._refused_last = False
         self._lock = threading.Lock()
 
     def first(self, hellos: tuple[bytes, ...]) -> tuple[probe.Outcome, int]:
@@ -51,13 +61,14 @@ class Session:
         The answered hello becomes the canary: what is sent again to see whether the server still talks to us.
         """
         outcome = probe.Outcome(probe.CLOSED)
+        deadline = time.monotonic() + self.timeout_seconds
         for place, hello in enumerate(hellos):
             for _attempt in range(2):
                 outcome = self._once(hello)
                 if outcome.kind in (probe.ANSWER, probe.ALERT):
                     self._canary = hello
                     return outcome, place
-                if outcome.kind not in (probe.CLOSED, probe.RESET):
+                if outcome.kind not in (probe.CLOSED, probe.RESET) or time.monotonic() > deadline:
                     return outcome, place
                 time.sleep(_PAUSE_SECONDS)
         return outcome, len(hellos) - 1
@@ -71,7 +82,7 @@ class Session:
         if self.given_up:
             return Reply(reason=self.given_up)
         outcome = self._once(hello)
-        return self._plain_reply(outcome) or self._confirm(hello, outcome, closing_refuses)
+        return self._plain_reply(hello, outcome) or self._confirm(hello, outcome, closing_refuses)
 
     def ask_sslv2(self, hello: bytes) -> tuple[Reply, wire.SslV2ServerHello | None]:
         """Ask whether SSL 2.0 is spoken: anything but its SERVER-HELLO, twice and with the canary answered, is no."""
@@ -79,8 +90,7 @@ class Session:
             return Reply(reason=self.given_up), None
         detail = ""
         for _attempt in range(2):
-            with self._pacer.alone():
-                self._count()
+            with self._pacer.alone(), self._counted():
                 outcome, answer = probe.ask_sslv2(self.endpoint, hello, self.timeout_seconds)
             if answer is not None:
                 return Reply(), answer
@@ -92,34 +102,64 @@ class Session:
         with self._pacer.alone():
             return (Reply(refused=True) if self._canary_lives() else Reply(reason=detail)), None
 
-    def turn(self) -> probe.Pacer:
-        """Return the pacer for a connection that is made elsewhere, and count it."""
-        self._count()
-        return self._pacer
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for the turn of a connection that is made elsewhere, and count it."""
+        with self._pacer.turn(), self._counted():
+            yield
+
+    def doubt(self) -> str:
+        """Ask a last time what was answered before; return why what was refused cannot be believed, or nothing.
+
+        A server may turn away a client that asks too much with the very alerts that say no.
+        """
+        if self.given_up or not self._refused_last:
+            return ""
+        with self._pacer.alone():
+            if self._canary_lives() or self._canary_lives():
+                return ""
+        return "the server ended up refusing what it had answered before: a rate limit, a ban or an overload"
 
     def _once(self, hello: bytes) -> probe.Outcome:
         with self._pacer.turn():
             return self._send(hello)
 
     def _send(self, hello: bytes) -> probe.Outcome:
-        self._count()
-        return probe.ask(self.endpoint, hello, self.timeout_seconds)
+        with self._counted():
+            return probe.ask(self.endpoint, hello, self.timeout_seconds)
 
-    def _count(self) -> None:
-        with self._lock:
-            self.connections += 1
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Let the delay pass, then count one connection and its time."""
+        self._pacer.wait()
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.connections += 1
+                self._spent_seconds += time.monotonic() - started
+                if self._spent_seconds > _MOST_TIMEOUTS * self.timeout_seconds and not self.given_up:
+                    self.given_up = (
+                        f"the server is too slow: {self._spent_seconds:.0f} seconds were spent on it already"
+                    )
 
     def believe(self, hello: bytes, outcome: probe.Outcome) -> Reply:
         """Return the reply of a question that :meth:`first` asked already."""
-        return self._plain_reply(outcome) or self._confirm(hello, outcome, False)
+        return self._plain_reply(hello, outcome) or self._confirm(hello, outcome, False)
 
-    @staticmethod
-    def _plain_reply(outcome: probe.Outcome) -> Reply | None:
+    def _plain_reply(self, hello: bytes, outcome: probe.Outcome) -> Reply | None:
         """Return what needs no confirmation."""
         if outcome.kind == probe.ANSWER:
+            self._refused_last = False
+            if not self._canary_was_answered:  # a better canary than one that was answered with an alert
+                self._canary, self._canary_was_answered = hello, True
             return Reply(flight=outcome.flight)
         alert = alert_of(outcome)
-        return Reply(refused=True, alert=alert) if alert in REFUSING_ALERTS else None
+        if alert not in REFUSING_ALERTS:
+            return None
+        self._refused_last = True
+        return Reply(refused=True, alert=alert)
 
     def _confirm(self, hello: bytes, first: probe.Outcome, closing_refuses: bool) -> Reply:
         outcomes = [first]
@@ -127,7 +167,7 @@ class Session:
             for _attempt in range(2 if closing_refuses else 1):
                 time.sleep(_PAUSE_SECONDS)
                 outcomes.append(self._send(hello))
-                reply = self._plain_reply(outcomes[-1])
+                reply = self._plain_reply(hello, outcomes[-1])
                 if reply is not None:
                     return reply
                 if outcomes[-1].kind == probe.ALERT:
@@ -146,7 +186,8 @@ class Session:
     def _canary_lives(self) -> bool:
         if self._canary is None:
             return False
-        return self._send(self._canary).kind in (probe.ANSWER, probe.ALERT)
+        kind = self._send(self._canary).kind
+        return kind == probe.ANSWER or (kind == probe.ALERT and not self._canary_was_answered)
 
 
 def alert_of(outcome: probe.Outcome) -> int | None:

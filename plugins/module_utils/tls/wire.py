@@ -289,6 +289,8 @@ class FlightDecoder:
     def _message(self, kind: int, body: bytes) -> None:
         flight = self.flight
         if kind == _SERVER_HELLO:
+            if len(body) > MAX_RECORD_BYTES:
+                raise DecodeError(f"a ServerHello of {len(body)} bytes is longer than {MAX_RECORD_BYTES}")
             flight.server_hello = decode_server_hello(body)
             flight.complete = flight.server_hello.version >= registry.TLS13
         elif flight.server_hello is None:
