@@ -24,10 +24,13 @@ notes:
     reports no change and leaves that moment as it is, so that a report never looks fresher than the facts in it. A
     report in which a day count or a verdict has changed with the time is written anew, and so is one with a file that
     was altered or is missing.
+  - Ansible logs a module's arguments where the module runs, and here these are all facts. There is nothing secret in
+    them, but much; with the variable C(ansible_no_target_syslog=true) on the task they stay out of the log.
   - Verdicts of a host, from best to worst, are V(ok), V(attention), V(unknown) (something could not be measured) and
     V(critical). A grade of B or C, an upper bound of a grade, a certificate in its last 21 days and packages that were
     verified in part ask for V(attention). A worse grade, an endpoint without an answer, a certificate that expired or
-    is in its last 7 days, package content that differs and an unsound package database are V(critical). For
+    is in its last 7 days or is not trusted, package content that differs and an unsound package database are
+    V(critical). A host whose packages or TLS endpoints were not measured is V(unknown) at best. For
     certificates of short life the last quarter and the last tenth of their life count, where that is less.
 extends_documentation_fragment:
   - ringmaster.webops.attributes
@@ -60,13 +63,15 @@ options:
         description: Why the host could not be measured, or nothing.
         type: str
       packages:
-        description: The result of M(ringmaster.webops.package_consistency_info) on the host, or nothing.
+        description:
+          - The result of M(ringmaster.webops.package_consistency_info) on the host; without it they were not measured.
         type: dict
       tls_endpoints:
-        description: The entries of RV(ringmaster.webops.tls_endpoint_info#module:results) that belong to the host.
+        description:
+          - The entries of RV(ringmaster.webops.tls_endpoint_info#module:results) that belong to the host.
+          - An empty list says that it was looked and there is none; without the option they were not measured.
         type: list
         elements: dict
-        default: []
   destination:
     description:
       - The directory that receives C(index.html) and C(report.json). It is made, with its parents, where it is missing.
@@ -263,7 +268,7 @@ def main() -> None:
                     "groups": {"type": "list", "elements": "str", "default": []},
                     "error": {"type": "str"},
                     "packages": {"type": "dict"},
-                    "tls_endpoints": {"type": "list", "elements": "dict", "default": []},
+                    "tls_endpoints": {"type": "list", "elements": "dict"},
                 },
             },
             "destination": {"type": "path", "required": True},

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.endpoint import Certificate, Endpoint, Note
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.markup import (
@@ -29,7 +29,15 @@ NAMES_SHOWN = 40
 DIGEST_SHOWN = 20
 
 
-def host_details(host: Host, identifier: str, badge: Callable[[str], Html], is_open: bool) -> Html:
+SYMBOLS = {"ok": "\u2713", "attention": "!", "unknown": "?", "critical": "\u2715"}
+
+
+def badge(level: str) -> Html:
+    """Return a verdict as a word with a symbol, so that colour alone says nothing."""
+    return tag("span", tag("span", SYMBOLS[level], aria_hidden="true"), f" {level}", class_=f"badge {level}")
+
+
+def host_details(host: Host, identifier: str, is_open: bool) -> Html:
     """Return one host as a part that opens; ``identifier`` is the target of the links to it."""
     summary = tag(
         "summary", tag("h3", host.name), badge(host.verdict), tag("span", ", ".join(host.groups), class_="soft")

@@ -111,7 +111,7 @@ def endpoint_from(result: Mapping[str, Any]) -> Endpoint:
         remedy=text(error.get("remedy")),
         grade=text(result.get("grade")),
         grade_trust_ignored=text(result.get("grade_trust_ignored")),
-        grade_is_upper_bound=result.get("grade_is_upper_bound") is True,
+        grade_is_upper_bound=result.get("grade_is_upper_bound") is True or bool(result.get("grade_missing_facts")),
         grade_missing_facts=texts(result.get("grade_missing_facts")),
         scores=_texts_by_name(result.get("scores")),
         protocols=_protocols(result.get("protocols")),

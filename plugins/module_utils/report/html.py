@@ -9,14 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.report.details import host_details
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.details import badge, host_details
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.markup import Content, Html, join, table, tag
-from ansible_collections.ringmaster.webops.plugins.module_utils.report.model import Host, Report
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.model import ENDPOINTS, Host, Report
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.reading import iso
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.style import STYLE
-from ansible_collections.ringmaster.webops.plugins.module_utils.report.verdict import OK, Reason
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.verdict import LEVELS, OK, Reason
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.words import (
-    LEVEL_WORDS,
     count,
     coverage,
     expiry,
@@ -28,8 +27,6 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.report.words imp
 
 # The first screen names so many reasons; the rest stands with the hosts.
 REASONS_SHOWN = 30
-
-SYMBOLS = {"ok": "\u2713", "attention": "!", "unknown": "?", "critical": "\u2715"}
 
 
 def to_html(report: Report) -> str:
@@ -50,13 +47,6 @@ def to_html(report: Report) -> str:
     return f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head}</head>\n<body>\n{body}\n</body>\n</html>\n'
 
 
-def badge(level: str) -> Html:
-    """Return a verdict as a word with a symbol, so that colour alone says nothing."""
-    return tag(
-        "span", tag("span", SYMBOLS[level], aria_hidden="true"), f" {LEVEL_WORDS[level]}", class_=f"badge {level}"
-    )
-
-
 def _header(report: Report) -> Html:
     moment = iso(report.generated_at)
     readable = moment.replace("T", " ").replace("Z", " UTC")
@@ -71,7 +61,7 @@ def _header(report: Report) -> Html:
 
 
 def _figures(report: Report) -> Html:
-    verdicts = [f"{number:,} {LEVEL_WORDS[level]}" for level, number in report.hosts_by_verdict.items() if number]
+    verdicts = [f"{number:,} {level}" for level, number in report.hosts_by_verdict.items() if number]
     grades = [f"{number:,} \u00d7 {name}" for name, number in report.endpoints_by_grade.items()]
     silent = sum(not endpoint.reachable for endpoint in report.endpoints)
     ungraded = sum(endpoint.reachable and endpoint.grade is None for endpoint in report.endpoints)
@@ -108,8 +98,7 @@ def _to_look_at(report: Report) -> Html | None:
     if not every:
         return None
     # Hosts come worst first, but a critical host may also carry lesser reasons: the worst of all hosts stand on top.
-    levels = list(SYMBOLS)
-    every.sort(key=lambda one: -levels.index(one[2].level))
+    every.sort(key=lambda one: -LEVELS.index(one[2].level))
     shown = [_reason(number, host, reason) for number, host, reason in every[:REASONS_SHOWN]]
     rest = len(every) - len(shown)
     more = (
@@ -154,7 +143,7 @@ def _host_row(number: int, host: Host) -> list[Content]:
 
 def _grade_cell(host: Host) -> Html:
     if not host.endpoints:
-        return join(["not measured" if host.error else "no endpoint"])
+        return join(["not measured" if host.error or ENDPOINTS in host.unmeasured else "no endpoint"])
     shown = grade(host)
     notes = [count(len(host.endpoints), "endpoint")] * (len(host.endpoints) > 1)
     notes += [f"{host.unreachable:,} without an answer"] * bool(host.unreachable and shown)
@@ -166,7 +155,7 @@ def _grade_cell(host: Host) -> Html:
 def _certificate_cell(host: Host) -> Html:
     left, found = expiry(host), host.expiry
     if left is None or found is None or found[1].not_after is None:
-        return join(["not measured" if host.endpoints or host.error else "none"])
+        return join(["not measured" if host.endpoints or host.error or ENDPOINTS in host.unmeasured else "none"])
     return join([left, tag("small", iso(found[1].not_after)[:10])])
 
 
@@ -186,7 +175,7 @@ def _details(report: Report) -> Html:
     return tag(
         "section",
         tag("h2", "Details"),
-        *(host_details(host, f"host-{number}", badge, host.verdict != OK) for number, host in enumerate(report.hosts)),
+        *(host_details(host, f"host-{number}", host.verdict != OK) for number, host in enumerate(report.hosts)),
     )
 
 

@@ -33,10 +33,15 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.report.verdict i
     worst_level,
 )
 
+PACKAGES, ENDPOINTS = "packages", "TLS endpoints"
+
 
 @dataclass(frozen=True)
 class Host:
-    """One host: its verdict with the reasons, its endpoints, its packages; ``error`` says why it was not measured."""
+    """One host: its verdict with the reasons, its endpoints, its packages; ``error`` says why it was not measured.
+
+    ``unmeasured``: what should have been measured and was not; a host without endpoints may simply have none.
+    """
 
     name: str
     groups: tuple[str, ...]
@@ -45,6 +50,7 @@ class Host:
     packages: Packages | None
     reasons: tuple[Reason, ...]
     judged_at: datetime
+    unmeasured: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -120,10 +126,10 @@ class Report:
 
     @property
     def findings_total(self) -> int | None:
-        """All package findings, ``None`` when no host's packages were verified."""
+        """All package findings that the hosts count; ``None`` rather than 0 where one of them does not count."""
         counts = [host.packages.findings_total for host in self.hosts if host.packages is not None]
         known = [count for count in counts if count is not None]
-        return sum(known) if known else None
+        return None if not sum(known) and (not known or len(known) < len(counts)) else sum(known)
 
     @property
     def coverage(self) -> Coverage:
@@ -144,7 +150,8 @@ def build_report(facts: Iterable[Mapping[str, Any]], now: datetime) -> Report:
 
     Each entry of ``facts`` is a host: ``host``, ``groups``, ``error`` (why it could not be measured, or nothing),
     ``packages`` (a result of ``package_consistency_info``, or nothing) and ``tls_endpoints`` (entries of ``results`` of
-    ``tls_endpoint_info``). Whatever is missing in an entry stays unknown in the report; nothing raises.
+    ``tls_endpoint_info``, an empty list for a host that has none). Whatever is missing in an entry stays unknown in the
+    report; nothing raises.
     """
     hosts = [_host(entry, number, now) for number, entry in enumerate(facts, start=1)]
     return Report(now, tuple(sorted(hosts, key=lambda host: (-LEVELS.index(host.verdict), host.name))))
@@ -157,13 +164,16 @@ def build_host(
     error: str | None = None,
     packages: Packages | None = None,
     endpoints: tuple[Endpoint, ...] = (),
+    unmeasured: tuple[str, ...] = (),
 ) -> Host:
     """Return one host of the report, judged at ``now``."""
-    return Host(name, groups, error, endpoints, packages, host_reasons(error, packages, endpoints, now), now)
+    reasons = host_reasons(error, packages, endpoints, now, unmeasured)
+    return Host(name, groups, error, endpoints, packages, reasons, now, unmeasured)
 
 
 def _host(entry: Mapping[str, Any], number: int, now: datetime) -> Host:
     packages = mapping(entry.get("packages"))
+    missing = {PACKAGES: not packages, ENDPOINTS: not isinstance(entry.get("tls_endpoints"), (list, tuple))}
     return build_host(
         text(entry.get("host")) or f"(entry {number}, no host name)",
         now,
@@ -171,4 +181,5 @@ def _host(entry: Mapping[str, Any], number: int, now: datetime) -> Host:
         error=text(entry.get("error")),
         packages=packages_from(packages) if packages else None,
         endpoints=tuple(endpoint_from(result) for result in mappings(entry.get("tls_endpoints"))),
+        unmeasured=tuple(what for what, is_missing in missing.items() if is_missing),
     )

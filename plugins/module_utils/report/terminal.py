@@ -24,7 +24,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.report.reading i
     visible,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.verdict import LEVELS, UNKNOWN, worst_level
-from ansible_collections.ringmaster.webops.plugins.module_utils.report.words import headline
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.words import count, headline
 
 # The wide table's headings and the narrow one's; a heading that is empty leaves its column out.
 WIDE = (
@@ -78,10 +78,15 @@ class RunSummary:
             self._packages[host] = packages_from(slim)
 
     def add_report(self, result: Mapping[str, Any]) -> None:
-        """Take a result of ``fleet_report``: its rows stand for all that was collected before, its page is named."""
-        self._endpoints.clear()
-        self._packages.clear()
-        self._reported.update({str(entry.get("host")): entry for entry in mappings(result.get("hosts"))})
+        """Take a result of ``fleet_report``, and name its page: its rows stand for what was collected of these hosts.
+
+        They also stand for delegated endpoints, whose host is known to the report better than it is here.
+        """
+        # Worst first: of two rows of the same name the worse one counts.
+        reported = {str(entry.get("host")): entry for entry in reversed(mappings(result.get("hosts")))}
+        self._reported.update(reported)
+        self._endpoints = [one for one in self._endpoints if not one[1] and one[0] not in reported]
+        self._packages = {host: packages for host, packages in self._packages.items() if host not in reported}
         self._page = text(mapping(result.get("paths")).get("html")) or self._page
 
     def lines(self, stats: Mapping[str, Mapping[str, int]], now: datetime, width: int, ascii_only: bool) -> list[Line]:
@@ -100,6 +105,7 @@ class RunSummary:
         after = [
             Line(""),
             Line(f"{closing}.", worst_level(judged)),
+            Line(_measured(rows)),
             *[Line(f"Report: {visible(self._page or '')}")] * bool(self._page),
         ]
         return [_plain(line) if ascii_only else line for line in [*table, *after]]
@@ -114,6 +120,14 @@ class RunSummary:
             for name in {**endpoints, **self._packages}
         ]
         return {**{host.name: row(host) for host in hosts}, **self._reported}
+
+
+def _measured(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return on how many hosts what was measured, without which "in order" would say too much."""
+    packages = sum(bool(one.get("packages")) for one in rows.values())
+    ends = [mapping(one.get("tls")) for one in rows.values()]
+    tls = sum((integer(one.get("endpoints")) or 0) > (integer(one.get("unreachable")) or 0) for one in ends)
+    return f"Packages verified on {packages:,} and TLS measured on {tls:,} of {count(len(rows), 'host')}."
 
 
 def _owner(task_host: str, delegated: bool, endpoint: Endpoint, known: Iterable[str]) -> str:

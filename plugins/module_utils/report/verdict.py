@@ -45,16 +45,23 @@ def worst_level(levels: Iterable[str]) -> str:
 
 
 def host_reasons(
-    error: str | None, packages: Packages | None, endpoints: Iterable[Endpoint], now: datetime
+    error: str | None,
+    packages: Packages | None,
+    endpoints: Iterable[Endpoint],
+    now: datetime,
+    unmeasured: Iterable[str] = (),
 ) -> tuple[Reason, ...]:
-    """Return everything that is to be said about a host at ``now``, worst first. Same facts, same reasons."""
+    """Return everything that is to be said about a host at ``now``, worst first. Same facts, same reasons.
+
+    ``unmeasured`` names what should have been measured and was not; an ``error`` explains it already.
+    """
     endpoints = tuple(endpoints)
     reasons = []
     if error is not None:
         extent = "measured in part" if packages is not None or endpoints else "not measured"
         reasons.append(Reason(UNKNOWN, "host_error", f"{extent}: {error}"))
-    elif packages is None and not endpoints:
-        reasons.append(Reason(UNKNOWN, "nothing_measured", "nothing was measured on this host"))
+    else:
+        reasons.extend(Reason(UNKNOWN, "not_measured", f"{what} were not measured") for what in unmeasured)
     if packages is not None:
         reasons.extend(_package_reasons(packages))
     for endpoint in endpoints:
@@ -71,10 +78,10 @@ def _endpoint_reasons(endpoint: Endpoint, now: datetime) -> Iterable[Reason]:
     if endpoint.error is not None:
         yield Reason(UNKNOWN, "endpoint_error", f"{endpoint.label} was measured in part: {endpoint.error}")
     yield from _grade_reasons(endpoint)
-    if all(certificate.not_after is None for certificate in endpoint.certificates):
-        yield Reason(UNKNOWN, "certificate_missing", f"{endpoint.label}: no certificate's end was measured")
+    if not endpoint.certificates or any(certificate.not_after is None for certificate in endpoint.certificates):
+        yield Reason(UNKNOWN, "certificate_missing", f"{endpoint.label}: the end of a certificate was not measured")
     for certificate in endpoint.certificates:
-        yield from _certificate_reasons(endpoint.label, certificate, now)
+        yield from _certificate_reasons(endpoint.label, certificate, now, endpoint.grade in ("T", "M"))
 
 
 def _grade_reasons(endpoint: Endpoint) -> Iterable[Reason]:
@@ -104,10 +111,15 @@ def _because(endpoint: Endpoint) -> str:
     return ": " + "; ".join(causes) if causes else ""
 
 
-def _certificate_reasons(label: str, certificate: Certificate, now: datetime) -> Iterable[Reason]:
+def _certificate_reasons(
+    label: str, certificate: Certificate, now: datetime, untrusted_by_grade: bool
+) -> Iterable[Reason]:
     if certificate.not_before is not None and now < certificate.not_before:
         since = iso(certificate.not_before)
         yield Reason(CRITICAL, "certificate_not_yet_valid", f"the certificate of {label} is valid from {since} only")
+    if certificate.trusted is False and not untrusted_by_grade:
+        why = certificate.trust_reason or "no reason given"
+        yield Reason(CRITICAL, "certificate_untrusted", f"a certificate of {label} is not trusted: {why}")
     days, end = certificate.days_left(now), certificate.not_after
     if days is None or end is None:
         return
@@ -129,22 +141,36 @@ def _notice(certificate: Certificate, limit: tuple[timedelta, int]) -> timedelta
 
 
 def _package_reasons(packages: Packages) -> Iterable[Reason]:
+    """Say what the verdict means; it is never believed against worse facts that stand beside it."""
     verdict = packages.verdict
     if verdict == "inconsistent":
         classes = ", ".join(f"{count} {name}" for name, count in packages.by_class.items() if count)
         yield Reason(CRITICAL, "packages_inconsistent", f"package content differs: {classes or 'see the findings'}")
-    elif verdict == "database_unsound":
+    elif verdict not in ("consistent", "incomplete", "database_unsound"):
+        said = f"the verdict is {verdict!r}" if verdict else "the result has no verdict"
+        yield Reason(UNKNOWN, "packages_verdict_unknown", f"packages: {said}")
+    if verdict == "database_unsound" or packages.database_problems:
         files = ", ".join(dict.fromkeys(problem.file for problem in packages.database_problems)) or "no file named"
         yield Reason(CRITICAL, "package_database_unsound", f"the package database cannot be believed: {files}")
-    elif verdict == "incomplete":
+    yield from _coverage_reasons(packages)
+
+
+def _coverage_reasons(packages: Packages) -> Iterable[Reason]:
+    """Say what was not verified; beside a worse verdict only that nothing was, or that it went wrong."""
+    if packages.failures:
+        yield Reason(UNKNOWN, "packages_failures", f"the verification went wrong: {'; '.join(packages.failures)}")
+    if packages.files.verified is None or packages.packages.verified is None:
+        yield Reason(UNKNOWN, "packages_coverage_unknown", "packages: the result does not say how much was verified")
+    elif not packages.files.verified:
+        yield Reason(UNKNOWN, "packages_nothing_verified", "packages: not one file was verified")
+    elif packages.verdict == "incomplete" or (packages.verdict == "consistent" and _has_gaps(packages)):
         yield Reason(
             ATTENTION, "packages_incomplete", f"nothing wrong in what was verified, but {_uncovered(packages)}"
         )
-    elif verdict != "consistent":
-        said = f"the verdict is {verdict!r}" if verdict else "the result has no verdict"
-        yield Reason(UNKNOWN, "packages_verdict_unknown", f"packages: {said}")
-    if packages.files.verified is None or packages.packages.verified is None:
-        yield Reason(UNKNOWN, "packages_coverage_unknown", "packages: the result does not say how much was verified")
+
+
+def _has_gaps(packages: Packages) -> bool:
+    return bool(packages.gaps or packages.packages.not_verified or packages.files.not_verified)
 
 
 def _uncovered(packages: Packages) -> str:

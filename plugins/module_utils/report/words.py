@@ -18,8 +18,6 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.report.verdict i
     worst_level,
 )
 
-LEVEL_WORDS = {OK: "ok", ATTENTION: "attention", UNKNOWN: "unknown", CRITICAL: "critical"}
-
 
 def count(number: int, one: str, many: str | None = None) -> str:
     """Return ``number`` with its noun: ``1 host``, ``2,000 hosts``."""

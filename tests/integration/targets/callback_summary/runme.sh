@@ -33,6 +33,7 @@ web1   3        2       0            0  ok        -    -            consistent  
 web2   3        2       0            0  critical  -    -            inconsistent         1       4/4
 
 1 of 2 hosts is critical.
+Packages verified on 2 and TLS measured on 0 of 2 hosts.
 TABLE
 
 # With a report, the hosts that only it knows, and where it is.
@@ -44,6 +45,7 @@ web2   3        2       0            0  critical  -    -            inconsistent
 web3   -        -       -            -  unknown   -    -            -                    -         -
 
 1 of 3 hosts is critical.
+Packages verified on 2 and TLS measured on 0 of 3 hosts.
 Report: OUTPUT/report/index.html
 TABLE
 
@@ -56,6 +58,7 @@ web2   3    2     0    0  critical  -    -     inconsistent      1
 web3   -    -     -    -  unknown   -    -     -                 -
 
 1 of 3 hosts is critical.
+Packages verified on 2 and TLS measured on 0 of 3 hosts.
 Report: OUTPUT/report/index.html
 TABLE
 

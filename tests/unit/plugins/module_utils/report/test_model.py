@@ -38,12 +38,25 @@ def expiring(days: float, lifetime: float = 90) -> dict[str, Any]:
     return host(tls_endpoints=[endpoint(certificates=[certificate(days, lifetime=lifetime)])])
 
 
+def both_certificates(**changes: object) -> dict[str, Any]:
+    return host(tls_endpoints=[endpoint(certificates=[certificate(), {**certificate(), **changes}])])
+
+
+def verified(listed: int, number: int) -> dict[str, Any]:
+    everything = {"installed": 3, "verified": 3, "not_verified": 0}
+    files = {"listed": listed, "verified": number, "not_verified": listed - number}
+    return {"packages": everything, "files": files, "gaps": []}
+
+
 CASES = [
     ("sound", host(), "ok", []),
     ("no endpoint", host(tls_endpoints=[]), "ok", []),
-    ("no packages", host(packages=None), "ok", []),
+    ("packages not measured", host(packages=None), "unknown", ["not_measured"]),
+    ("endpoints not measured", host(tls_endpoints=None), "unknown", ["not_measured"]),
+    ("an error beside facts", host(error="listeners: no answer"), "unknown", ["host_error"]),
+    ("an error explains what is missing", host(error="lost", packages=None), "unknown", ["host_error"]),
     ("host failed", {"host": "a", "error": "no route"}, "unknown", ["host_error"]),
-    ("empty entry", {"host": "a"}, "unknown", ["nothing_measured"]),
+    ("empty entry", {"host": "a"}, "unknown", ["not_measured", "not_measured"]),
     ("endpoint silent", host(tls_endpoints=[unreachable()]), "critical", ["endpoint_unreachable"]),
     ("A+", graded("A+"), "ok", []),
     ("A-", graded("A-"), "ok", []),
@@ -56,6 +69,9 @@ CASES = [
     ("a grade of later years", graded("S"), "critical", ["grade"]),
     ("no grade", graded(None), "unknown", ["grade_missing"]),
     ("no certificate", host(tls_endpoints=[endpoint(certificates=[])]), "unknown", ["certificate_missing"]),
+    ("one certificate of two unread", both_certificates(leaf={}), "unknown", ["certificate_missing"]),
+    ("one of two untrusted", both_certificates(trust={"trusted": False}), "critical", ["certificate_untrusted"]),
+    ("missing facts make a bound", graded("A", grade_missing_facts=["x"]), "attention", ["grade_upper_bound"]),
     ("upper bound", graded("A", grade_is_upper_bound=True), "attention", ["grade_upper_bound"]),
     ("22 days", expiring(22), "ok", []),
     ("20 days", expiring(20), "attention", ["certificate_expires"]),
@@ -70,6 +86,15 @@ CASES = [
     ("unsound", host(packages=packages("database_unsound")), "critical", ["package_database_unsound"]),
     ("incomplete", host(packages=packages("incomplete")), "attention", ["packages_incomplete"]),
     ("verdict of later years", host(packages=packages("fine")), "unknown", ["packages_verdict_unknown"]),
+    (
+        "a damaged database beside any verdict",
+        host(packages=packages(database_problems=[{"file": "status", "problem": "cut"}])),
+        "critical",
+        ["package_database_unsound"],
+    ),
+    ("verification failed", host(packages=packages(failures=["I/O error"])), "unknown", ["packages_failures"]),
+    ("no file", host(packages=packages(coverage=verified(0, 0))), "unknown", ["packages_nothing_verified"]),
+    ("a hole", host(packages=packages(coverage=verified(9, 8))), "attention", ["packages_incomplete"]),
     ("coverage unknown", host(packages=packages(coverage={})), "unknown", ["packages_coverage_unknown"]),
 ]
 
@@ -181,6 +206,15 @@ def test_headline_says_the_worst(facts: list[dict[str, Any]], words: str) -> Non
 
 def test_report_about_nothing_is_not_ok() -> None:
     assert build_report([], NOW).verdict == "unknown"
+
+
+def test_findings_that_nobody_counted_are_not_none() -> None:
+    uncounted = {key: value for key, value in packages(summary={"verdict": "consistent"}).items() if key != "findings"}
+    clean, unclear = host(), host(packages=uncounted)
+
+    assert build_report([clean], NOW).findings_total == 0
+    assert build_report([clean, unclear], NOW).findings_total is None
+    assert build_report([unclear, host(packages=damaged_packages())], NOW).findings_total == 812
 
 
 def test_no_finding_stands_with_the_coverage() -> None:

@@ -58,6 +58,7 @@ def test_table() -> None:
         "web2       12        1       0            0  critical  -    -            inconsistent       812  9312/9312",
         "",
         "1 of 2 hosts is critical.",
+        "Packages verified on 2 and TLS measured on 1 of 2 hosts.",
     ]
 
 
@@ -149,6 +150,24 @@ def test_an_endpoint_that_a_report_holds_has_no_row_of_its_own() -> None:
     summary.add_report({"hosts": rows(build_report(odd_fleet(), NOW)), "paths": {"html": "/srv/report/index.html"}})
 
     assert [line for line in shown(summary, counts("web1")) if line.startswith("192.0.2.7")] == []
+
+
+def test_a_host_that_a_report_leaves_out_keeps_its_row() -> None:
+    summary = RunSummary()
+    summary.add_packages("web2", damaged_packages())
+    summary.add_endpoints("web2", False, {"results": [endpoint("www.ringmaster.test", "F")]})
+    summary.add_report({"hosts": [{"host": "web1", "verdict": "ok"}]})
+    row = next(line for line in shown(summary, counts("web1", "web2")) if line.startswith("web2"))
+
+    assert "critical" in row
+    assert " F " in row
+
+
+def test_of_two_rows_of_one_name_the_worse_counts() -> None:
+    summary = RunSummary()
+    summary.add_report({"hosts": [{"host": "web1", "verdict": "critical"}, {"host": "web1", "verdict": "ok"}]})
+
+    assert "1 of 1 host is critical." in shown(summary, counts("web1"))
 
 
 def test_terminal_escapes_of_a_host_do_not_reach_the_terminal() -> None:
