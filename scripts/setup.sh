@@ -134,7 +134,7 @@ remove_packages() {
 quietly() {
     log=$1 failure=$2
     shift 2
-    "$@" > "$log" 2>&1 || die "$failure ($(grep -E -m 1 '^(ERROR|WARNING|E|W):' "$log" || echo 'it does not say why'); all of it is in $log."
+    "$@" > "$log" 2>&1 || die "$failure ($(grep -E -m 1 '^(ERROR|WARNING|E|W):' "$log" || echo 'no reason given')). Everything it said is in $log."
 }
 
 apt_install() {

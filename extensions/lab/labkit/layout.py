@@ -58,13 +58,18 @@ class Clone:
         return self.cache / "base"
 
     @property
+    def apt_caches(self) -> Path:
+        """The downloaded packages, a directory a release."""
+        return self.cache / "apt-cache"
+
+    @property
     def labs(self) -> Path:
         """The directories of the labs."""
         return self.root / "build" / "lab"
 
     def apt_cache(self, suite: str) -> Path:
         """Return where packages for a release are kept."""
-        return self.cache / "apt-cache" / suite
+        return self.apt_caches / suite
 
     def place(self, name: str) -> Place:
         """Return the place of the lab of that name. Raises LabError."""

@@ -297,7 +297,8 @@ def distclean(clone: Clone) -> None:
     """`clean`, and the base trees and downloaded packages too."""
     clean(clone)
     with Step("removing base trees and downloaded packages"):
-        base.remove_tree(clone.cache)
+        base.remove_tree(clone.bases)
+        base.remove_tree(clone.apt_caches)
 
 
 def _bases_in_use(clone: Clone) -> set[str]:
