@@ -162,7 +162,7 @@ coverage:
       description:
         - What was not verified. C(reason) is V(permission_denied), V(busy) (the file kept changing), V(no_digest),
           V(no_file_list), V(no_status), V(not_listed), V(not_selected), V(no_such_package), V(excluded),
-          V(conffiles_ignored), V(conffile_not_configured) or V(not_done).
+          V(conffiles_ignored), V(conffile_not_configured), V(ownership_conflict) or V(not_done).
         - C(detail) says it to a person, C(packages) and C(files) count, C(examples) are a few paths or packages.
       type: list
       elements: dict

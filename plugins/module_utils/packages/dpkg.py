@@ -22,6 +22,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_fi
     Diversion,
     Package,
     describe,
+    parse_conffiles,
     parse_diversions,
     parse_list,
     parse_md5sums,
@@ -49,9 +50,12 @@ STATUS = f"{ADMIN_DIRECTORY}/status"
 NOT_RECORDED = ("mode", "owner", "group", "size", "symlink_target")
 
 #: No file of a real database comes near: the largest are status files and lists of a few megabytes.
-MAX_FILE_BYTES = 256 * 1024 * 1024
+MAX_FILE_BYTES = 64 * 1024 * 1024
 
 _ABSENT_STATES = ("not-installed", "config-files")
+
+#: Info files that no package is without for long: one of them shows that a package is, or was, there.
+_INFO_KINDS = frozenset((b"list", b"md5sums", b"conffiles", b"preinst", b"postinst", b"prerm", b"postrm"))
 _STATUS_REMEDY = (
     f"Restore it from {STATUS}-old or the newest /var/backups/dpkg.status.*, then run dpkg --audit and verify again"
 )
@@ -83,6 +87,7 @@ class _Reader:
         self.entries: dict[bytes, Entry] = {}
         self.diversions: dict[bytes, Diversion] = {}
         self.info_names: frozenset[bytes] = frozenset()
+        self.info_taken: set[str] = set()
         self.denied: set[str] = set()
         self.unlisted: list[tuple[Package, bytes, bytes]] = []
         self.not_wanted: list[tuple[Package, list[bytes]]] = []
@@ -133,18 +138,14 @@ class _Reader:
         if data is None:
             return []
         found, complaints = parse_status(data)
-        packages: dict[tuple[str, str], Package] = {}
-        repeated = []
-        for package in found:
-            key = _identity(package)
-            if key in packages:
-                repeated.append(package.label)
-            packages[key] = package
+        packages, repeated = _by_identity(found)
         if repeated:
             complaints.append(f"it holds more than one paragraph for {_few(repeated)}")
-        self._complain(STATUS, complaints, _STATUS_REMEDY)
         for package in self._read_journal():
             packages[_identity(package)] = package
+        if not complaints and all(package.state in _ABSENT_STATES for package in packages.values()):
+            complaints.append("it holds no installed package")
+        self._complain(STATUS, complaints, _STATUS_REMEDY)
         return sorted(packages.values(), key=_identity)
 
     def _read_journal(self) -> Iterable[Package]:
@@ -153,6 +154,9 @@ class _Reader:
         try:
             names = self.tree.names(directory.encode())
         except FileNotFoundError:
+            return
+        except PermissionError:
+            self._deny(directory)
             return
         except OSError as error:
             self._problem(directory, f"it cannot be read: {_explain(error)}", _STATUS_REMEDY)
@@ -169,16 +173,32 @@ class _Reader:
     def _read_small_files(self) -> None:
         """Read diversions, overrides, the database's format and the configuration's path filters."""
         path = f"{ADMIN_DIRECTORY}/diversions"
-        self.diversions, complaints = parse_diversions(self._content(path, _OTHER_REMEDY, optional=True) or b"")
+        self.diversions, complaints = parse_diversions(self._with_backup(path, 3))
         self._complain(path, complaints, _OTHER_REMEDY)
         path = f"{ADMIN_DIRECTORY}/statoverride"
-        overrides = self._content(path, _OTHER_REMEDY, optional=True) or b""
-        self._complain(path, parse_statoverride(overrides), _OTHER_REMEDY)
+        self._complain(path, parse_statoverride(self._with_backup(path, 1)), _OTHER_REMEDY)
         path = f"{ADMIN_DIRECTORY}/info/format"
         version = self._content(path, _OTHER_REMEDY, optional=True)
         if version is not None and version.strip() not in (b"0", b"1"):
             self._problem(path, f"it holds {describe(version[:40])!r} instead of 1", "Write 1 and a newline into it")
         self.manifest.filters = self._path_filters()
+
+    def _with_backup(self, path: str, lines: int) -> bytes:
+        """Return the content of a file of which dpkg keeps the version before as ``-old``.
+
+        A command adds or removes one record (of so many ``lines``), and the file itself is never removed. So one that
+        is lost altogether, or has lost several records at once, is told by its old version.
+        """
+        data = self._content(path, _OTHER_REMEDY, optional=True)
+        try:
+            before = self.tree.read(f"{path}-old".encode(), MAX_FILE_BYTES)
+        except OSError:
+            return data or b""
+        if data is None and path not in self.denied:
+            self._problem(path, f"it does not exist, but {path}-old does", _OTHER_REMEDY)
+        elif data == b"" and before.count(b"\n") > lines:
+            self._problem(path, f"it is empty, but {path}-old holds more than one record", _OTHER_REMEDY)
+        return data or b""
 
     def _path_filters(self) -> list[PathFilter]:
         """Read path-exclude and path-include in the order in which dpkg reads its configuration (dpkg.cfg(5))."""
@@ -199,14 +219,14 @@ class _Reader:
 
     def _read_package(self, package: Package) -> None:
         """Add what one package lists to the entries."""
-        if package.state == "not-installed":
-            return
         wanted = self.wanted is None or bool(self.wanted.match(package.label) or self.wanted.match(package.name))
         if package.state in _ABSENT_STATES:
-            if wanted:
+            self._contradict(package)
+            if wanted and package.state == "config-files":
                 self._add_leftover_conffiles(package)
             return
         self.manifest.installed.append(package.label)
+        self.info_taken |= {self._info_file(package, kind) for kind in ("list", "md5sums")}
         paths = self._file_list(package)
         if not wanted:
             self.manifest.gaps.append(
@@ -226,13 +246,16 @@ class _Reader:
             if path not in conffiles:
                 self._add(package, path, digests.get(path))
         self._add_conffiles(package, listed)
+        self._compare_conffiles(package, conffiles)
         for path in digests.keys() - listed - conffiles:
             self.unlisted.append((package, path, digests[path]))
 
     def _file_list(self, package: Package) -> list[bytes]:
         """Return what a package's list says; a package without one is a problem and a gap."""
         path = self._info_file(package, "list")
-        data = self._content(path, _INFO_REMEDY, package=package.label)
+        # A package whose first unpacking was interrupted has no list yet.
+        unfinished = package.state == "half-installed"
+        data = self._content(path, _INFO_REMEDY, optional=unfinished, package=package.label)
         if data is None:
             detail = "the database does not say which files belong to the package"
             self.manifest.gaps.append(Gap("no_file_list", detail, (package.label,), 0, package.label))
@@ -259,6 +282,10 @@ class _Reader:
         found = [name for name in names if name.encode() in self.info_names]
         return f"{ADMIN_DIRECTORY}/info/{(found or names)[0]}"
 
+    def _has(self, path: str) -> bool:
+        """Tell whether an info file exists."""
+        return path.rpartition("/")[2].encode() in self.info_names
+
     def _note_state(self, package: Package) -> None:
         """Keep what dpkg itself says against a package."""
         broken = package.state == "half-installed" or package.flag == "reinstreq"
@@ -278,12 +305,39 @@ class _Reader:
                 self._gap_for_conffile(package, conffile, "conffile_not_configured", detail)
             else:
                 self._add(package, conffile.path, conffile.digest, CONFFILE)
-                if conffile.path not in listed:
+                if listed and conffile.path not in listed:
                     self._problem(
                         self._info_file(package, "list"),
                         f"conffile {describe(conffile.path)} is not in it",
                         _INFO_REMEDY,
                     )
+
+    def _compare_conffiles(self, package: Package, recorded: frozenset[bytes]) -> None:
+        """Compare what the package declares as conffiles with those that the status file has a digest for."""
+        path = self._info_file(package, "conffiles")
+        if package.state == "half-installed" or not self._has(path):
+            return
+        declared, complaints = parse_conffiles(self._content(path, _INFO_REMEDY, package=package.label) or b"\n")
+        self._complain(path, complaints, _INFO_REMEDY)
+        lost = [conffile for conffile in declared if conffile not in recorded]
+        if lost:
+            what = (
+                f"its paragraph for {package.label} lacks {len(lost)} of the conffiles in {path}, "
+                f"{describe(lost[0])} first"
+            )
+            self._problem(STATUS, what, _STATUS_REMEDY)
+
+    def _contradict(self, package: Package) -> None:
+        """Report a package that is not installed by its paragraph, and is by its info files.
+
+        Removing a package takes its digests away, and purging it its list too.
+        """
+        kinds = ("md5sums",) if package.state == "config-files" else ("md5sums", "list")
+        for kind in kinds:
+            path = self._info_file(package, kind)
+            if self._has(path) and path not in self.info_taken:
+                what = f"it calls package {package.label} {package.state}, which has {path} all the same"
+                self._problem(STATUS, what, _STATUS_REMEDY)
 
     def _add_leftover_conffiles(self, package: Package) -> None:
         """Add the conffiles that a removed package has left behind, but those that another package has now."""
@@ -320,7 +374,8 @@ class _Reader:
         """Judge the digests of paths that are not in their package's own list.
 
         dpkg takes a path that another package has taken over out of the old owner's list and leaves the old owner's
-        digest where it is. A path in nobody's list is one that a list has lost; its file is verified all the same.
+        digest where it is. A path in nobody's list, or only in that of a sibling for another architecture, is one that
+        a list has lost; its file is verified all the same.
         """
         if not self.unlisted:
             return
@@ -328,14 +383,19 @@ class _Reader:
         lost: dict[str, list[bytes]] = {}
         for package, listed, digest in self.unlisted:
             path, _diverted_by = self._place(package, listed)
-            if path in self.entries or path in others:
+            if path in others:
+                continue
+            entry = self.entries.get(path)
+            if entry is not None and any(owner.partition(":")[0] != package.name for owner in entry.packages):
                 continue
             lost.setdefault(self._info_file(package, "list"), []).append(listed)
-            entry = self.entries[path] = Entry(path, listed, UNLISTED, package.label)
-            entry.digest = digest
+            if entry is None:
+                entry = self.entries[path] = Entry(path, listed, UNLISTED, package.label)
+                entry.digest = digest
         for file, paths in lost.items():
             what = (
-                f"{len(paths)} of the paths that have a digest are in no package's list, {describe(min(paths))} first"
+                f"{len(paths)} of the paths with a digest are neither in it nor in another package's list, "
+                f"{describe(min(paths))} first"
             )
             self._problem(file, what, _INFO_REMEDY)
 
@@ -347,17 +407,19 @@ class _Reader:
                 entry.kind = DIRECTORY
 
     def _find_orphans(self, packages: list[Package]) -> None:
-        """Report file lists whose package has no paragraph in the status file: the paragraph has been lost."""
-        known = {f"{package.label}.list".encode() for package in packages}
-        known |= {f"{package.name}.list".encode() for package in packages}
-        known |= {f"{package.name}:{package.architecture}.list".encode() for package in packages}
-        for name in sorted(self.info_names - known):
-            if name.endswith(b".list"):
-                label = describe(name[: -len(b".list")])
-                what = f"it has no paragraph for package {label}, whose file list is in the database"
-                self._problem(STATUS, what, _STATUS_REMEDY)
-                detail = "the status file has lost the package, so what is left of its entry is not believed"
-                self.manifest.gaps.append(Gap("no_status", detail, (label,), 0, label))
+        """Report info files whose package has no paragraph in the status file: the paragraph has been lost."""
+        known = {package.label for package in packages} | {package.name for package in packages}
+        known |= {f"{package.name}:{package.architecture}" for package in packages}
+        lost: dict[str, str] = {}
+        for name in sorted(self.info_names):
+            stem, _dot, kind = name.rpartition(b".")
+            if kind in _INFO_KINDS and describe(stem) not in known:
+                lost.setdefault(describe(stem), describe(name))
+        for label, file in lost.items():
+            what = f"it has no paragraph for package {label}, but {ADMIN_DIRECTORY}/info/{file} is there"
+            self._problem(STATUS, what, _STATUS_REMEDY)
+            detail = "the status file has lost the package, so what is left of its entry is not believed"
+            self.manifest.gaps.append(Gap("no_status", detail, (label,), 0, label))
 
     # Reading and complaining
 
@@ -368,15 +430,20 @@ class _Reader:
         except PermissionError as error:
             if path == STATUS:
                 raise MeasurementError(STATUS, "permission denied", "Run as a user who may read it") from error
-            gap = Gap("permission_denied", "this user may not read the database file", _labels(package), 0, path)
-            self.manifest.gaps.append(gap)
-            self.denied.add(path)
+            self._deny(path, package)
         except FileNotFoundError:
             if not optional:
                 self._problem(path, "it does not exist", remedy)
         except OSError as error:
             self._problem(path, f"it cannot be read: {_explain(error)}", remedy)
         return None
+
+    def _deny(self, path: str, package: str = "") -> None:
+        """Note that this user may not read a file or directory of the database."""
+        owners = (package,) if package else ()
+        gap = Gap("permission_denied", "this user may not read this part of the database", owners, 0, path)
+        self.manifest.gaps.append(gap)
+        self.denied.add(path)
 
     def _complain(self, file: str, complaints: Iterable[str], remedy: str) -> None:
         for complaint in complaints:
@@ -389,6 +456,27 @@ class _Reader:
 def _identity(package: Package) -> tuple[str, str]:
     """Return what dpkg tells packages apart by: the architecture counts only where several can be installed."""
     return (package.name, package.architecture if package.multi_arch == "same" else "")
+
+
+def _by_identity(found: list[Package]) -> tuple[dict[tuple[str, str], Package], list[str]]:
+    """Tell packages apart. Returns them, and the names of those that have more than one paragraph.
+
+    dpkg may keep a paragraph for each architecture of a package of which only one can be installed; that one counts.
+    """
+    packages: dict[tuple[str, str], Package] = {}
+    repeated = []
+    for package in found:
+        key = _identity(package)
+        before = packages.get(key)
+        if before is not None and before.architecture != package.architecture:
+            if package.state in _ABSENT_STATES:
+                continue
+            if before.state not in _ABSENT_STATES:
+                repeated.append(package.label)
+        elif before is not None:
+            repeated.append(package.label)
+        packages[key] = package
+    return packages, repeated
 
 
 def _merge(entry: Entry, label: str, digest: bytes | None, kind: str) -> None:
@@ -405,10 +493,6 @@ def _merge(entry: Entry, label: str, digest: bytes | None, kind: str) -> None:
         entry.kind = CONFFILE
     if label != entry.packages[-1]:
         entry.packages.append(label)
-
-
-def _labels(package: str) -> tuple[str, ...]:
-    return (package,) if package else ()
 
 
 def _few(names: list[str]) -> str:

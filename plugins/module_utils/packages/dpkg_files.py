@@ -32,6 +32,7 @@ STATES = (
 
 _FIELD = re.compile(r"^([!-,.-9;-~][!-9;-~]*):[ \t]*(.*)$")
 _PACKAGE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9+._-]*$")
+_VERSION = re.compile(r"^[!-~]+$")
 _ARCHITECTURE = re.compile(r"^[a-z0-9][a-z0-9-]*$")
 _CONFFILE = re.compile(r"^(/.*) (newconffile|[0-9a-f]{32})((?: (?:obsolete|remove-on-upgrade))*)$")
 _PLAIN_DIGESTS = re.compile(rb"(?:[0-9a-f]{32}  [^/.\0\n][^\0\n]*\n)*")
@@ -77,19 +78,17 @@ class Complaints:
 
     def __init__(self) -> None:
         """Begin without complaints."""
-        self._seen: dict[str, list[int]] = {}
+        self._seen: dict[str, list[int]] = {}  # the first line, and how many in all
 
     def add(self, what: str, line: int) -> None:
         """Note that a line (counted from 1) is wrong in some way."""
-        self._seen.setdefault(what, []).append(line)
+        self._seen.setdefault(what, [line, 0])[1] += 1
 
     def sentences(self) -> list[str]:
         """Return one sentence for each kind."""
         return [
-            f"line {lines[0]} {what}"
-            if len(lines) == 1
-            else f"line {lines[0]} {what}, and {len(lines) - 1} more like it"
-            for what, lines in self._seen.items()
+            f"line {first} {what}" if count == 1 else f"line {first} {what}, and {count - 1} more like it"
+            for what, (first, count) in self._seen.items()
         ]
 
 
@@ -102,7 +101,7 @@ def parse_status(data: bytes, journal: bool = False) -> tuple[list[Package], lis
         if package is not None:
             packages.append(package)
     sentences = complaints.sentences()
-    if not journal and data and not data.endswith(b"\n\n"):
+    if data and not data.endswith(b"\n" if journal else b"\n\n"):
         sentences.append("it ends inside a paragraph: it is truncated")
     if not data.strip():
         sentences.append("it is empty")
@@ -157,16 +156,15 @@ def _package(fields: dict[str, str], line: int, complaints: Complaints) -> Packa
     if len(words) != 3 or words[0] not in WANTS or words[1] not in FLAGS or words[2] not in STATES:
         complaints.add("begins a paragraph without a valid status", line)
         return None
-    architecture = fields.get("architecture", "")
-    if words[2] not in ("not-installed", "config-files") and not (
-        _ARCHITECTURE.match(architecture) and fields.get("version")
-    ):
-        complaints.add("begins a paragraph of an installed package without a valid architecture and version", line)
+    architecture, version = fields.get("architecture", ""), fields.get("version", "")
+    optional = words[2] in ("not-installed", "config-files")
+    if not _VERSION.match(version) and not (optional and not version):
+        complaints.add("begins a paragraph without a valid version", line)
+    if not _ARCHITECTURE.match(architecture) and not (optional and not architecture):
+        complaints.add("begins a paragraph without a valid architecture", line)
         return None
     conffiles = _conffiles(fields.get("conffiles", ""), line, complaints)
-    return Package(
-        name, architecture, fields.get("version", ""), fields.get("multi-arch", ""), words[1], words[2], conffiles
-    )
+    return Package(name, architecture, version, fields.get("multi-arch", ""), words[1], words[2], conffiles)
 
 
 def _conffiles(value: str, line: int, complaints: Complaints) -> tuple[Conffile, ...]:
@@ -186,11 +184,32 @@ def _conffiles(value: str, line: int, complaints: Complaints) -> tuple[Conffile,
     return tuple(conffiles)
 
 
+def parse_conffiles(data: bytes) -> tuple[list[bytes], list[str]]:
+    """Parse a package's ``.conffiles``: one path a line. Those to be removed on upgrade are no files of the package."""
+    lines = data.split(b"\n")
+    sentences = _ending(lines)
+    complaints = Complaints()
+    paths = []
+    for number, line in enumerate(lines, 1):
+        if b"\0" in line or not line.startswith((b"/", b"remove-on-upgrade /")):
+            if line:
+                complaints.add("is not an absolute path", number)
+        elif line.startswith(b"/"):
+            paths.append(line)
+    return paths, complaints.sentences() + sentences
+
+
 def parse_list(data: bytes) -> tuple[list[bytes], list[str]]:
     """Parse a package's ``.list``: one absolute path a line. Returns the paths but for the root itself."""
     lines = data.split(b"\n")
     sentences = _ending(lines)
-    if b"\0" not in data and b"/../" not in data and data.startswith(b"/.\n/") and b"/..\n" not in data:
+    if (
+        b"\0" not in data
+        and b"\r\n" not in data
+        and b"/../" not in data
+        and data.startswith(b"/.\n/")
+        and b"/..\n" not in data
+    ):
         paths = lines[1:]
         if all(path.startswith(b"/") for path in paths):
             return paths, sentences
@@ -201,6 +220,8 @@ def parse_list(data: bytes) -> tuple[list[bytes], list[str]]:
             continue
         if b"\0" in line:
             complaints.add("contains NUL bytes", number)
+        elif line.endswith(b"\r"):
+            complaints.add("ends in a carriage return", number)
         elif not line.startswith(b"/") or line.rpartition(b"/")[2] in (b"", b".", b"..") or b"/../" in line:
             complaints.add("is not an absolute path", number)
         else:
@@ -247,6 +268,7 @@ def parse_diversions(data: bytes) -> tuple[dict[bytes, Diversion], list[str]]:
     for number in range(0, len(lines) - 2, 3):
         path, target, owner = lines[number : number + 3]
         name = owner.decode("utf-8", "surrogateescape")
+        name = name.partition(":")[0] or name  # An architecture, where one is given, is of no consequence.
         if b"\0" in path + target + owner:
             complaints.add("begins a diversion that contains NUL bytes", number + 1)
         elif path[:1] != b"/" or target[:1] != b"/" or not (name == ":" or _PACKAGE_NAME.match(name)):
@@ -266,7 +288,7 @@ def parse_statoverride(data: bytes) -> list[str]:
     for number, line in enumerate(lines, 1):
         if b"\0" in line:
             complaints.add("contains NUL bytes", number)
-        elif not re.match(rb"^[^ ]+ [^ ]+ [0-7]{1,5} /", line):
+        elif not re.match(rb"^[^ ]+ [^ ]+ [0-7]{1,5} /.*[^\r]$", line):
             complaints.add("is not user, group, mode and path", number)
     return complaints.sentences() + sentences
 

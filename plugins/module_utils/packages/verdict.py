@@ -201,6 +201,7 @@ def _judge_conflict(manifest: Manifest, judgement: Judgement, entry: Entry) -> N
         file = manifest.digest_files.get(entry.packages[-1], manifest.state_file)
         judgement.problems.append(DatabaseProblem(file, what, _NO_DIGEST_REMEDY))
         return
-    judgement.findings.append(
-        Finding("ownership_conflict", entry.path, tuple(entry.packages), {"digests": digests}, {})
-    )
+    packages = tuple(entry.packages)
+    judgement.findings.append(Finding("ownership_conflict", entry.path, packages, {"digests": digests}, {}))
+    detail = "packages disagree about a file, as when a diversion has been lost: that of one of them was not verified"
+    judgement.gaps.append(Gap("ownership_conflict", detail, packages, 0, text(entry.path)))

@@ -173,7 +173,10 @@ def test_pitfall_02_owners_that_disagree_are_a_conflict_and_either_content_is_ri
     system.install("new", {"/usr/lib/shared/file": b"two"})
     for content in (b"one", b"two"):
         system.path("/usr/lib/shared/file").write_bytes(content)
-        assert classes(system.check()) == [("ownership_conflict", "/usr/lib/shared/file")]
+        result = system.check()
+        assert classes(result) == [("ownership_conflict", "/usr/lib/shared/file")]
+        assert gaps(result) == {"ownership_conflict": 0}
+        assert result["summary"]["verdict"] == "incomplete"
     system.path("/usr/lib/shared/file").write_bytes(b"three")
     assert system.check()["summary"]["by_class"] == {"content_changed": 1, "ownership_conflict": 1}
 
@@ -313,6 +316,9 @@ def test_pitfall_16_info_files_without_architecture_are_found_too(siblings: Syst
     for kind in ("list", "md5sums"):
         (siblings.info / f"msame:amd64.{kind}").rename(siblings.info / f"msame.{kind}")
     result = siblings.check()
+    third = "Package: msame\nStatus: purge ok not-installed\nArchitecture: armhf\nMulti-Arch: same\n\n"
+    siblings.status.write_text(siblings.status.read_text() + third)
+    assert siblings.check()["summary"]["verdict"] == "consistent"
     assert result["summary"]["verdict"] == "consistent"
     assert result["coverage"]["packages"]["verified"] == 2
 
@@ -476,6 +482,7 @@ def test_the_journal_counts_more_than_the_status_file(system: System) -> None:
         "install ok installed", "deinstall ok config-files"
     )
     (system.root / "var/lib/dpkg/updates/0001").write_text(removed + "\n")
+    (system.info / "beta.md5sums").unlink()
     shutil.rmtree(system.path("/usr/share/beta"))
     result = system.check()
     assert result["coverage"]["packages"]["installed"] == 1
@@ -512,6 +519,9 @@ DATABASE_DAMAGE: list[tuple[str, Callable[[Path], object], str]] = [
     ("info/beta.md5sums", lambda path: path.write_bytes(b"garbage\n"), "digest and a path"),
     ("info/format", lambda path: path.write_bytes(bytes(2)), "instead of 1"),
     ("diversions", lambda path: path.write_bytes(bytes(64)), "truncated"),
+    ("info/beta.list", lambda path: path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n")), "carriage return"),
+    ("info/alpha.conffiles", lambda path: path.write_bytes(b"garbage\n"), "absolute path"),
+    ("updates/0001", lambda path: path.write_bytes(b"Package: beta\nStatus: install ok in"), "truncated"),
     ("diversions", lambda path: path.write_bytes(b"/a\n/b\n"), "three"),
     ("statoverride", lambda path: path.write_bytes(b"root root\n"), "mode"),
     ("updates/0001", lambda path: path.write_bytes(b"rubbish\n"), "line 1"),
@@ -539,9 +549,90 @@ def test_a_lost_status_paragraph_is_noticed_by_its_file_list(system: System) -> 
     system.status.write_text("\n\n".join(kept))
     result = system.check()
     assert [problem["problem"] for problem in result["database_problems"]] == [
-        "it has no paragraph for package beta, whose file list is in the database"
+        "it has no paragraph for package beta, but /var/lib/dpkg/info/beta.list is there"
     ]
     assert "no_status" in gaps(result)
+
+
+def test_a_lost_status_paragraph_is_noticed_without_its_file_list_too(system: System) -> None:
+    kept = [text for text in system.status.read_text().split("\n\n") if "Package: beta" not in text]
+    system.status.write_text("\n\n".join(kept))
+    (system.info / "beta.list").unlink()
+    problems = system.check()["database_problems"]
+    assert [problem["problem"] for problem in problems] == [
+        "it has no paragraph for package beta, but /var/lib/dpkg/info/beta.md5sums is there"
+    ]
+
+
+@pytest.mark.parametrize("state", ["deinstall ok config-files", "purge ok not-installed"])
+def test_a_paragraph_that_denies_an_installed_package_is_noticed(system: System, state: str) -> None:
+    before, _mark, after = system.status.read_text().rpartition("install ok installed")
+    system.status.write_text(before + state + after)
+    result = system.check()
+    assert result["summary"]["verdict"] == "database_unsound"
+    assert "which has /var/lib/dpkg/info/beta.md5sums all the same" in result["database_problems"][0]["problem"]
+
+
+def test_a_database_without_any_installed_package_is_never_consistent(system: System) -> None:
+    system.dpkg("--remove", "alpha", "beta")
+    assert [problem["problem"] for problem in system.check()["database_problems"]] == ["it holds no installed package"]
+
+
+def test_a_lost_field_of_conffiles_is_noticed_by_the_packages_own_list_of_them(system: System) -> None:
+    system.status.write_text(system.status.read_text().replace("Conffiles:\n", ""))
+    result = system.check()
+    assert any("lacks 2 of the conffiles" in problem["problem"] for problem in result["database_problems"])
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: os.truncate(path, 0)])
+@pytest.mark.parametrize("file", ["diversions", "statoverride"])
+def test_a_lost_small_file_is_told_by_its_old_version(
+    diverted: System, file: str, damage: Callable[[Path], object]
+) -> None:
+    for name in ("one", "two"):
+        divert = ["dpkg-divert", f"--root={diverted.root}", "--add", "--local", "--no-rename", "--quiet"]
+        assert os.spawnvp(os.P_WAIT, divert[0], [*divert, f"/usr/bin/{name}"]) == 0
+        override = ["dpkg-statoverride", f"--root={diverted.root}", "--add", "root", "root", "755", f"/usr/bin/{name}"]
+        assert os.spawnvp(os.P_WAIT, override[0], override) == 0
+    old = diverted.root / f"var/lib/dpkg/{file}-old"
+    if file == "statoverride":
+        old.write_bytes(old.read_bytes() * 2)
+    assert diverted.check()["summary"]["verdict"] == "consistent"
+    damage(diverted.root / "var/lib/dpkg" / file)
+    problems = diverted.check()["database_problems"]
+    assert [problem["file"] for problem in problems] == [f"/var/lib/dpkg/{file}"]
+    assert f"{file}-old" in problems[0]["problem"]
+
+
+def test_a_paragraph_for_another_architecture_that_is_not_installed_is_no_contradiction(empty_system: System) -> None:
+    system = empty_system
+    system.install("foo", {"/usr/bin/foo": b"foo"}, architecture="amd64")
+    other = "Package: foo\nStatus: purge ok not-installed\nArchitecture: i386\n\n"
+    system.status.write_text(system.status.read_text() + other)
+    result = system.check()
+    assert (result["summary"]["verdict"], result["coverage"]["packages"]["installed"]) == ("consistent", 1)
+    system.status.write_text(system.status.read_text().replace(other, "").replace(": amd64", ": i386", 1) * 2)
+    assert "more than one paragraph for foo" in system.check()["database_problems"][0]["problem"]
+    system.status.write_text(system.status.read_text().replace(": i386", ": amd64", 1))
+    assert "more than one paragraph for foo" in system.check()["database_problems"][0]["problem"]
+
+
+def test_a_package_whose_first_unpacking_broke_off_is_broken_and_the_database_is_not(system: System) -> None:
+    system.dpkg("--unpack", system.build("gamma", {"/usr/share/gamma/file": b"gamma"}))
+    system.status.write_text(system.status.read_text().replace("ok unpacked", "reinstreq half-installed"))
+    for kind in ("list", "md5sums"):
+        (system.info / f"gamma.{kind}").unlink()
+    result = system.check()
+    assert result["summary"]["verdict"] == "inconsistent"
+    assert classes(result) == [("package_broken", "/var/lib/dpkg/status")]
+    assert gaps(result) == {"no_file_list": 0}
+
+
+def test_a_sibling_whose_list_has_lost_a_shared_file_is_a_problem_of_the_database(siblings: System) -> None:
+    path = siblings.info / "msame:i386.list"
+    path.write_bytes(path.read_bytes().replace(b"/usr/share/doc/msame/shared\n", b""))
+    result = siblings.check()
+    assert [problem["file"] for problem in result["database_problems"]] == ["/var/lib/dpkg/info/msame:i386.list"]
 
 
 def test_a_package_name_that_is_a_path_leads_nowhere(system: System) -> None:
