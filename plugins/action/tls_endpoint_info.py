@@ -29,18 +29,32 @@ class ActionModule(ActionBase):
                 f"the Python package cryptography cannot be imported on the control node "
                 f"({certificate.CRYPTOGRAPHY_IMPORT_ERROR}). Install cryptography 42 or newer beside ansible-core"
             )
-        ca_path = self._task.args.get("ca_path")
+        anchors = self._anchors(self._task.args.get("ca_path"))
+        measured: dict[str, Any] = self._execute_module(
+            module_name="ringmaster.webops.tls_endpoint_info", module_args=self._task.args, task_vars=task_vars
+        )
+        scans = measured.pop("scans", None)
+        result.update(measured)
+        if not anchors:
+            result.setdefault("warnings", []).append(
+                "No certificate authority is trusted: the control node's system store was not found. "
+                "Install ca-certificates on the control node, or give ca_path"
+            )
+        if scans is not None:
+            result.update(assess(scans, anchors, datetime.datetime.now(datetime.timezone.utc)))
+        return result
+
+    @staticmethod
+    def _anchors(ca_path: object) -> certificate.Anchors:
+        """Read the trust anchors on the control node; none at all is an error only where a path was given."""
+        if ca_path is not None and not isinstance(ca_path, str):
+            raise AnsibleActionFail(f"ca_path: {ca_path!r} is no path. Give one path of a PEM file or a directory")
         try:
             anchors = certificate.Anchors(
                 trust_store.read_anchors(str(Path(ca_path).expanduser()) if ca_path else None)
             )
         except WebopsError as error:
             raise AnsibleActionFail(str(error)) from error
-        measured: dict[str, Any] = self._execute_module(
-            module_name="ringmaster.webops.tls_endpoint_info", module_args=self._task.args, task_vars=task_vars
-        )
-        scans = measured.pop("scans", None)
-        result.update(measured)
-        if scans is not None:
-            result.update(assess(scans, anchors, datetime.datetime.now(datetime.timezone.utc)))
-        return result
+        if ca_path and not anchors:
+            raise AnsibleActionFail(f"ca_path {ca_path}: none of its certificates can be parsed. Give valid PEM files")
+        return anchors

@@ -40,6 +40,8 @@ options:
   timeout:
     description:
       - The longest that one connection may take, in seconds, from its beginning to the end of the answer.
+      - All connections to one target together, without the waiting between them, may take 40 times that. Then the
+        server counts as too slow, and the rest is in RV(results[].not_tested).
     type: float
     default: 5
   concurrency:
@@ -69,7 +71,8 @@ options:
         is read on the control node.
     type: path
 notes:
-  - Revocation is not checked - no CRL or OCSP server is contacted - and does not enter the grade.
+  - Revocation is not checked - no CRL or OCSP server is contacted - and does not enter the grade. Nor does a key that
+    another server uses with SSL 2.0 (DROWN), or one of Debian's weak keys of 2008.
   - The vulnerabilities that need probes of their own are not probed. Where the facts exclude them (no RSA key exchange,
     no CBC suite, no heartbeat extension and the like) nothing is missing, otherwise they are among
     RV(results[].grade_missing_facts).
@@ -115,7 +118,7 @@ results:
       returned: always
       type: dict
     address:
-      description: The address that was measured.
+      description: The address that was measured, null where no name was resolved.
       returned: always
       type: str
     addresses:
@@ -140,7 +143,9 @@ results:
       type: list
       elements: dict
     cipher_suites:
-      description: For each protocol the accepted cipher suites in the order in which the server picked them.
+      description:
+        - For each protocol the accepted cipher suites in the order in which the server picked them, each with C(name),
+          C(id), C(key_exchange), C(authentication), C(encryption), C(bits), C(mac) and C(forward_secrecy).
       returned: always
       type: dict
     preference:
@@ -148,7 +153,10 @@ results:
       returned: always
       type: dict
     groups:
-      description: The named groups, with C(name), C(id), C(post_quantum), C(rsa_equivalent_bits) and C(protocols).
+      description:
+        - The named groups, with C(name), C(id), C(post_quantum), C(rsa_equivalent_bits) and C(protocols).
+        - C(protocols) are those in which the group was seen. A group that TLS 1.3 shows is not asked for again in older
+          protocols.
       returned: always
       type: list
       elements: dict
@@ -158,7 +166,7 @@ results:
       type: list
       elements: dict
     extensions:
-      description: For each protocol up to TLS 1.2 the extensions that the server echoed.
+      description: For each protocol from TLS 1.0 to 1.2 the extensions that the server echoed in any answer.
       returned: always
       type: dict
     compression:
@@ -176,10 +184,12 @@ results:
         - The leaf and each certificate of the chain have C(subject), C(issuer), C(common_name), C(names),
           C(serial_number), C(not_before), C(not_after), C(days_left), C(key_type), C(key_bits),
           C(rsa_equivalent_bits), C(rsa_public_exponent), C(signature_algorithm), C(self_issued),
-          C(sha256_fingerprint) and C(spki_sha256).
+          C(sha256_fingerprint) and C(spki_sha256). One that cannot be parsed has C(error), C(sha256_fingerprint) and
+          C(size) instead.
         - C(trust) has C(trusted), C(reason) (V(expired), V(not_yet_valid), V(self_signed), V(chain_incomplete),
           V(unknown_issuer), V(untrusted_root), V(unreadable), V(not_for_servers), V(invalid_chain),
-          V(weak_signature)), C(detail) and C(name_matches).
+          V(weak_signature)), C(detail) and C(name_matches). Where a Python older than 3.10 scans and shows the leaf
+          alone, C(trusted) may be null and C(reason) V(chain_not_seen), and the grade is an upper bound.
       returned: always
       type: list
       elements: dict

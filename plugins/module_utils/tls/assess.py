@@ -19,6 +19,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls import certi
 
 SCHEMA_VERSION = "1.0"
 
+_LEAF_ALONE = "the Python that scans is older than 3.10 and shows the leaf of TLS 1.3 alone"
 _NOTHING: dict[str, object] = {
     "protocols": [],
     "cipher_suites": {},
@@ -70,7 +71,7 @@ def assess_endpoint(
     incomplete = [entry for entry in facts["certificates"] if not entry["chain_complete"]]
     notes = list(facts["not_tested"])
     if incomplete:
-        notes.append({"fact": "certificates.chain", "reason": "the Python that scans shows the leaf alone"})
+        notes.append({"fact": "certificates.chain", "reason": _LEAF_ALONE})
     notes.append({"fact": "revocation", "reason": "no CRL or OCSP server is asked"})
     result["not_tested"] = notes
     return {**result, **grade.grade(view_of(result)).as_dict()}
@@ -84,13 +85,16 @@ def _certificate(
 ) -> dict[str, object]:
     chain = _decode_chain(entry["chain_der"])
     described = [certificate.describe(der, now) for der in chain]
+    trust = certificate.judge_trust(chain, anchors, reference, now).as_dict()
+    if not entry["chain_complete"] and trust["reason"] in ("chain_incomplete", "unknown_issuer"):
+        trust.update(trusted=None, reason="chain_not_seen", detail=_LEAF_ALONE)
     return {
         "key_type": described[0].get("key_type", entry["key_type"]),
         "server_name_sent": entry["server_name_sent"],
         "protocols": entry["protocols"],
         "leaf": described[0],
         "chain": described[1:],
-        "trust": certificate.judge_trust(chain, anchors, reference, now).as_dict(),
+        "trust": trust,
     }
 
 
@@ -133,7 +137,7 @@ def _graded_certificate(entry: Mapping[str, Any]) -> grade.Certificate:
         strength_bits=int(leaf.get("rsa_equivalent_bits", 0)),
         signature_algorithms=tuple(str(each.get("signature_algorithm", "")) for each in signed),
         rsa_public_exponent=leaf.get("rsa_public_exponent"),
-        trusted=bool(trust["trusted"]),
+        trusted=trust["trusted"] is not False,  # what could not be judged is a missing fact, not distrust
         trust_reason=str(trust["reason"] or ""),
         name_matches=bool(trust["name_matches"]),
     )

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -210,12 +209,12 @@ class _Scan:
         return hellos.up_to_tls12(self._name, version, suites)
 
     def _question(self, version: int) -> enumeration.Question:
-        """Return the question about suites of a version; every other one has the groups in reversed order."""
+        """Return the question about suites of a version; after every other answer the groups are reversed."""
         reversed_groups = tuple(reversed(registry.TLS12_GROUPS))
-        turns = itertools.cycle((True, False))
 
         def question(suites: tuple[int, ...]) -> Reply:
-            backwards = next(turns)
+            picks = [was_reversed for was_reversed, _group in self._group_picks.get(version, [])]
+            backwards = picks.count(True) < picks.count(False)
             groups = reversed_groups if backwards else registry.TLS12_GROUPS
             reply = self._session.ask(hellos.up_to_tls12(self._name, version, suites, groups))
             self._note_flight(backwards, reply)

@@ -16,6 +16,9 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.errors import In
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.probe import Endpoint
 
 DEFAULT_PORT = 443
+# Sharp s, final sigma, the two joiners (RFC 5894 7.2): Python's codec is the older one, browsers use the newer.
+_DISPUTED = frozenset("\u00df\u03c2\u200c\u200d")
+_A_LABEL = "Write the name as it stands in the DNS, with xn-- labels"
 TARGET_KEYS = ("host", "port", "server_name", "name")
 _FORMS = "Write host, host:port, [v6]:port, or a dictionary with host, port, server_name and name"
 
@@ -97,6 +100,8 @@ def split_host_port(text: str) -> tuple[str, object]:
 
 
 def _target(host: str, port: object, server_name: str | None, name: str | None, given: object) -> Target:
+    if "//" in f"{host}:{port}":
+        raise InvalidInputError(f"target {given!r}", "it is a URL", _FORMS)
     number = _port(port, given)
     if is_address(host):
         sni = None
@@ -128,6 +133,10 @@ def is_address(host: str) -> bool:
 def to_ascii(host: str, given: object) -> str:
     """Return a host name in the form that goes into DNS, a hello and a certificate (RFC 5890)."""
     labels = host.split(".")
+    if _DISPUTED & set(host.lower()):
+        raise InvalidInputError(
+            f"target {given!r}", f"{host!r} has a letter that the IDNA of 2003 and of 2008 encode differently", _A_LABEL
+        )
     try:
         encoded = ".".join(
             label if label.isascii() else label.lower().encode("idna").decode("ascii") for label in labels

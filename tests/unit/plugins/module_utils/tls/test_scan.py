@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import assess, certificate, scan
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import assess, certificate, registry, scan, session
 
 if TYPE_CHECKING:
     from tests.unit.plugins.module_utils.tls.conftest import Handler, Servers
@@ -134,6 +134,14 @@ def test_a_second_certificate_under_tls13_alone_is_a_missing_fact(servers: Serve
     (missing,) = result["grade_missing_facts"]
     assert missing in ("certificates.RSA", "certificates.ECDSA")
     assert result["grade_is_upper_bound"] is True
+
+
+def test_a_certificate_of_tls13_alone_beside_one_of_tls12(servers: Servers, ca: trustme.CA) -> None:
+    chain, key = servers.files(key_type=trustme.KeyType.ECDSA)
+    port = servers.openssl("-dcert", chain, "-dkey", key, "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256")
+    facts = facts_of(f"localhost:{port}")
+    assert {entry["key_type"] for entry in facts["certificates"]} == {"ECDSA"}
+    assert verdict(facts, ca)["grade_missing_facts"] == ["certificates.RSA"]
 
 
 def test_an_intermediate_server_costs_few_connections(servers: Servers) -> None:
@@ -372,27 +380,55 @@ def test_no_more_connections_at_once_than_allowed(servers: Servers) -> None:
     assert most[0] == 2
 
 
-def test_compression_and_sslv2_of_a_server_that_has_both(servers: Servers, ca: trustme.CA) -> None:
-    """A stub answers where no modern library can: an SSL 2.0 SERVER-HELLO, and deflate in a TLS 1.2 ServerHello."""
+# --- what no modern library does: a stub answers
+
+
+def leaf_der(servers: Servers) -> bytes:
     chain, _key = servers.files(key_type=trustme.KeyType.RSA)
-    der = ssl.PEM_cert_to_DER_cert(Path(chain).read_text().split("-----END")[0] + "-----END CERTIFICATE-----\n")
+    return ssl.PEM_cert_to_DER_cert(Path(chain).read_text().split("-----END")[0] + "-----END CERTIFICATE-----\n")
+
+
+def flight(suite: int, der: bytes, exchange: bytes, compression: int = 0) -> bytes:
+    """Return the first flight of a TLS 1.2 server in one record."""
+    hello = b"\x03\x03" + bytes(33) + struct.pack("!HB", suite, compression) + b"\x00\x05\xff\x01\x00\x01\x00"
+    certificate = len(der).to_bytes(3, "big") + der
+    parts = ((2, hello), (11, len(certificate).to_bytes(3, "big") + certificate), (12, exchange), (14, b""))
+    messages = b"".join(bytes([kind]) + len(part).to_bytes(3, "big") + part for kind, part in parts)
+    return b"\x16\x03\x03" + struct.pack("!H", len(messages)) + messages
+
+
+ALERT_40, ALERT_70 = b"\x15\x03\x03\x00\x02\x02\x28", b"\x15\x03\x03\x00\x02\x02\x46"
+X25519_EXCHANGE = b"\x03\x00\x1d\x20" + bytes(32) + b"\x08\x04\x00\x01x"
+
+
+def is_tls12(hello: bytes) -> bool:
+    return hello[0] == 0x16 and hello[9:11] == b"\x03\x03" and b"\x00\x2b\x00\x03" not in hello
+
+
+def dh_exchange(bits: int) -> bytes:
+    prime = b"\xff" * (bits // 8)
+    numbers = b"".join(struct.pack("!H", len(number)) + number for number in (prime, b"\x02", b"\x04"))
+    return numbers + b"\x08\x04\x00\x01x"
+
+
+def anything(hello: bytes, der: bytes) -> bytes:
+    """Return the flight of a server that takes the first suite, whatever it is."""
+    suite = offered_suites(hello)[0]
+    finite_field = registry.cipher_suite(suite).key_exchange == "DHE"
+    return flight(suite, der, dh_exchange(2048) if finite_field else X25519_EXCHANGE)
+
+
+def test_compression_and_sslv2_of_a_server_that_has_both(servers: Servers, ca: trustme.CA) -> None:
+    der = leaf_der(servers)
 
     def handler(connection: socket.socket, _number: int) -> None:
         hello = connection.recv(4096)
         if hello[0] & 0x80:
             connection.sendall(b"\x80\x0b\x04\x00\x01\x00\x02\x00\x00\x00\x03\x00\x10")
-        elif hello[9:11] == b"\x03\x03" and b"\xc0\x2f" in hello[44:850] and b"\x00\x2b\x00\x03" not in hello:
-            body = b"\x03\x03" + bytes(32) + b"\x00\xc0\x2f\x01\x00\x05\xff\x01\x00\x01\x00"
-            certificates = len(der).to_bytes(3, "big") + der
-            certificate_body = len(certificates).to_bytes(3, "big") + certificates
-            exchange = b"\x03\x00\x1d\x20" + bytes(32) + b"\x08\x04\x00\x01x"
-            messages = b"".join(
-                bytes([kind]) + len(part).to_bytes(3, "big") + part
-                for kind, part in ((2, body), (11, certificate_body), (12, exchange), (14, b""))
-            )
-            connection.sendall(b"\x16\x03\x03" + struct.pack("!H", len(messages)) + messages)
+        elif is_tls12(hello) and 0xC02F in offered_suites(hello):
+            connection.sendall(flight(0xC02F, der, X25519_EXCHANGE, compression=1))
         else:
-            connection.sendall(b"\x15\x03\x01\x00\x02\x02\x46")
+            connection.sendall(ALERT_70)
 
     facts = facts_of(f"localhost:{servers.stub(handler).port}")
     assert facts["compression"] is True
@@ -400,3 +436,81 @@ def test_compression_and_sslv2_of_a_server_that_has_both(servers: Servers, ca: t
     result = verdict(facts, ca)
     assert {cap["rule"] for cap in result["caps"]} >= {"ssl2_offered", "compression"}
     assert result["grade"] == "F"
+
+
+def test_weak_parameters_are_not_hidden_behind_named_groups(servers: Servers) -> None:
+    """RFC 7919 gives a client that names finite field groups other parameters than one that does not."""
+    der = leaf_der(servers)
+
+    def handler(connection: socket.socket, _number: int) -> None:
+        hello = connection.recv(4096)
+        if is_tls12(hello) and 0x009E in offered_suites(hello):
+            connection.sendall(flight(0x009E, der, dh_exchange(2048 if b"\x01\x00\x01\x01" in hello else 1024)))
+        else:
+            connection.sendall(ALERT_70 if not is_tls12(hello) else ALERT_40)
+
+    facts = facts_of(f"localhost:{servers.stub(handler).port}")
+    assert [entry["bits"] for entry in facts["dh_parameters"]] == [1024, 2048]
+
+
+def test_a_flight_that_breaks_off_leaves_facts_untested(servers: Servers, ca: trustme.CA) -> None:
+    der = leaf_der(servers)
+
+    def handler(connection: socket.socket, _number: int) -> None:
+        hello = connection.recv(4096)
+        if is_tls12(hello) and 0x009E in offered_suites(hello):
+            messages = flight(0x009E, der, b"")[5:]
+            cut = messages[: 4 + 45]
+            connection.sendall(b"\x16\x03\x03" + struct.pack("!H", len(cut)) + cut)
+        else:
+            connection.sendall(ALERT_70 if not is_tls12(hello) else ALERT_40)
+
+    facts = facts_of(f"localhost:{servers.stub(handler).port}")
+    untested = {entry["fact"] for entry in facts["not_tested"]}
+    assert {"dh_parameters.TLSv1.2", "certificates.TLSv1.2"} <= untested
+    assert "dh_parameters.TLSv1.2" in verdict(facts, ca)["grade_missing_facts"]
+
+
+def test_a_ban_by_alert_is_no_refusal(servers: Servers, ca: trustme.CA) -> None:
+    port = servers.openssl("-cipher", INTERMEDIATE, "-curves", "X25519:P-256:P-384")
+
+    def disturb(connection: socket.socket, number: int) -> bool:
+        if number > 8:
+            connection.recv(4096)
+            connection.sendall(ALERT_40)
+        return number > 8
+
+    facts = facts_of(f"localhost:{servers.forward(port, disturb).port}")
+    assert "not_offered" not in {entry["status"] for entry in facts["protocols"]}
+    assert verdict(facts, ca)["grade_is_upper_bound"] is True
+
+
+def test_a_server_that_takes_everything_just_in_time_is_given_up(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    der = leaf_der(servers)
+    monkeypatch.setattr(session, "_MOST_TIMEOUTS", 0.2)
+
+    def handler(connection: socket.socket, _number: int) -> None:
+        hello = connection.recv(4096)
+        time.sleep(0.05)
+        tls12 = is_tls12(hello)
+        connection.sendall(anything(hello, der) if tls12 else ALERT_70)
+
+    facts = facts_of(f"localhost:{servers.stub(handler).port}")
+    assert any("too slow" in entry["reason"] for entry in facts["not_tested"])
+    assert facts["connections"] < 80
+
+
+def test_a_server_with_a_new_certificate_each_time(servers: Servers) -> None:
+    der = leaf_der(servers)
+
+    def handler(connection: socket.socket, number: int) -> None:
+        hello = connection.recv(4096)
+        fresh = der + struct.pack("!H", number)
+        tls12 = is_tls12(hello)
+        connection.sendall(anything(hello, fresh) if tls12 else ALERT_70)
+
+    facts = facts_of(f"localhost:{servers.stub(handler).port}")
+    assert len(facts["certificates"]) == 16
+    assert "certificates.more" in {entry["fact"] for entry in facts["not_tested"]}

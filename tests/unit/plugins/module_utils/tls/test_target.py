@@ -55,6 +55,10 @@ BAD = [
     (None, "it is a NoneType"),
     ("x" * 64 + ".example", "is no host name"),
     ("a.example/path", "is no host name"),
+    ("https://a.example/", "it is a URL"),
+    ({"host": "https://a.example"}, "it is a URL"),
+    ("stra\u00dfe.example", "encode differently"),
+    ({"host": "192.0.2.1", "server_name": "fa\u00df.example"}, "encode differently"),
     ("a\r\n.example", "is no host name"),
 ]
 

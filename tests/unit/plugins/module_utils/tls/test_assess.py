@@ -1,0 +1,87 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From facts to results, without a network."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import ssl
+from typing import Any
+
+import pytest
+import trustme
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import assess, certificate, registry
+
+NOW = datetime.datetime.now(datetime.timezone.utc)
+
+
+def facts(ca: trustme.CA, complete: bool, host: str = "www.example.com") -> dict[str, Any]:
+    """Return the facts of a server that speaks TLS 1.3 alone and was seen with its leaf alone."""
+    pem = ca.issue_cert("www.example.com", key_type=trustme.KeyType.ECDSA).cert_chain_pems[0].bytes().decode()
+    der = base64.b64encode(ssl.PEM_cert_to_DER_cert(pem)).decode()
+    return {
+        "target": {"name": host, "host": host, "port": 443, "server_name": host},
+        "reachable": True,
+        "error": None,
+        "protocols": [
+            {"name": name, "status": "offered" if name == "TLSv1.3" else "not_offered"}
+            for name in registry.VERSION_NAMES.values()
+        ],
+        "cipher_suites": {"TLSv1.3": [registry.cipher_suite(0x1301).as_dict()]},
+        "preference": {"TLSv1.3": "server"},
+        "groups": [],
+        "dh_parameters": [],
+        "extensions": {},
+        "compression": None,
+        "renegotiation": {"secure": None},
+        "certificates": [
+            {
+                "key_type": "unknown",
+                "server_name_sent": True,
+                "protocols": ["TLSv1.3"],
+                "chain_complete": complete,
+                "chain_der": [der],
+            }
+        ],
+        "http": None,
+        "not_tested": [],
+        "connections": 1,
+        "duration_ms": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("complete", "trusted", "reason", "letter", "missing"),
+    [(True, False, "unknown_issuer", "T", []), (False, None, "chain_not_seen", "A", ["certificates.chain"])],
+)
+def test_a_chain_that_was_not_seen_is_no_distrust(
+    ca: trustme.CA, complete: bool, trusted: bool | None, reason: str, letter: str, missing: list[str]
+) -> None:
+    result: Any = assess.assess_endpoint(facts(ca, complete), certificate.Anchors([]), NOW)
+    trust = result["certificates"][0]["trust"]
+    assert (trust["trusted"], trust["reason"], bool(trust["detail"])) == (trusted, reason, True)
+    assert (result["grade"], result["grade_missing_facts"]) == (letter, missing)
+
+
+def test_a_leaf_that_an_anchor_issued_needs_no_chain(ca: trustme.CA) -> None:
+    anchors = certificate.Anchors([ca.cert_pem.bytes().decode()])
+    result: Any = assess.assess_endpoint(facts(ca, False), anchors, NOW)
+    assert result["certificates"][0]["trust"]["trusted"] is True
+
+
+def test_the_name_that_was_asked_for_counts(ca: trustme.CA) -> None:
+    anchors = certificate.Anchors([ca.cert_pem.bytes().decode()])
+    result: Any = assess.assess_endpoint(facts(ca, True, "other.example.com"), anchors, NOW)
+    assert (result["grade"], result["grade_trust_ignored"]) == ("M", "A")
+
+
+def test_certificates_that_are_no_certificates_end_nothing(ca: trustme.CA) -> None:
+    broken = facts(ca, True)
+    broken["certificates"][0]["chain_der"] = ["***", base64.b64encode(b"nothing").decode()]
+    results: Any = assess.assess([broken, facts(ca, True)], certificate.Anchors([]), NOW)
+    assert [one["certificates"][0]["trust"]["reason"] for one in results["results"]] == ["unreadable", "unknown_issuer"]
+    assert results["summary"]["grades"] == {"T": 2}
