@@ -19,6 +19,8 @@ description:
     never means that all is well.
   - Reads C(dpkg) databases (Debian and Ubuntu). Runs no command, takes no lock, opens nothing but regular files, and
     follows no link out of O(root).
+  - What a database does not record cannot be verified (see RV(coverage)). With C(dpkg), a file list that has lost
+    nothing but symbolic links and directories cannot be told from a whole one.
   - Needs no privileges. What only root may read is counted in RV(coverage) when run as another user.
 extends_documentation_fragment:
   - ringmaster.webops.attributes
@@ -58,8 +60,8 @@ options:
   conffiles:
     description:
       - What to do about configuration files that belong to packages.
-      - V(report) compares them too. A difference is a finding of class V(config_changed) or V(config_missing), which
-        does not make a system inconsistent, because an administrator may well have made it.
+      - V(report) compares them too, but those that the database calls obsolete.
+      - A difference is a finding of class V(config_changed) or V(config_missing), which does not make a system inconsistent, because an administrator may well have made it.
       - V(ignore) does not look at them and counts them in RV(coverage).
     type: str
     choices: [report, ignore]
@@ -217,8 +219,8 @@ findings:
       sample: [nginx]
     class:
       description:
-        - V(content_changed), V(unreadable) (with the error), V(type_changed), V(missing), V(diverted_target_missing)
-          and V(package_broken) make a system inconsistent.
+        - V(content_changed), V(unreadable) (with the error; V(EFBIG) is a file larger than any package can hold),
+          V(type_changed), V(missing), V(diverted_target_missing) and V(package_broken) make a system inconsistent.
         - V(ownership_conflict) (packages disagree, one of them is right), V(relocated_by_symlink) (the right content
           behind a link), V(package_not_configured), V(config_changed) and V(config_missing) do not.
       type: str
@@ -233,8 +235,9 @@ findings:
       sample: {type: file, size: 3, md5: 900150983cd24fb0d6963f7d28e17f72}
 failures:
   description:
-    - Why some files could not be looked at at all, such as a process that was killed. The module fails when there are
-      any, and returns everything else it found; the files are counted in RV(coverage) as V(not_done).
+    - What could not be done and why - files that could not be looked at at all, because a process was killed and the
+      like (they are counted in RV(coverage) as V(not_done)), or an O(report_path) that could not be written.
+    - The module fails when there are any, and returns everything else it found all the same.
   returned: success
   type: list
   elements: str
@@ -245,7 +248,9 @@ duration_ms:
   type: int
   sample: 2310
 report_path:
-  description: Where the whole list was written on the host; V(null) when it was not asked for, or in check mode.
+  description:
+    - Where the whole list was written on the host; V(null) when it was not asked for, could not be written, or in check
+      mode.
   returned: success
   type: str
   sample: /var/tmp/packages.jsonl
@@ -309,7 +314,10 @@ def main() -> t.NoReturn:
     except WebopsError as error:
         module.fail_json(msg=str(error), value=error.value, reason=error.reason, remedy=error.remedy)
     if result["failures"]:
-        message = f"Some files could not be looked at: {result['failures']}. Look into the kernel's log, then try again"
+        reasons = "; ".join(result["failures"])
+        message = (
+            f"Not everything could be done: {reasons}. Look into the kernel's log and for free space, then try again"
+        )
         module.fail_json(message, **result)
     module.exit_json(changed=False, **result)
 

@@ -69,7 +69,7 @@ class Verification(NamedTuple):
 
 
 def check(options: Options) -> dict[str, Any]:
-    """Verify a system. Returns the module's result; ``failures`` says why some files could not even be looked at.
+    """Verify a system. Returns the module's result; ``failures`` says what could not be done and why.
 
     Raises `InvalidInputError` for an option that cannot be used or a root without a package database, and
     `MeasurementError` when nothing can be measured.
@@ -84,7 +84,11 @@ def check(options: Options) -> dict[str, Any]:
     duration_ms = round((time.monotonic() - begin) * 1000)
     result = _result(found, options, duration_ms)
     if options.report_path is not None:
-        _write_report(options.report_path, found, result)
+        try:
+            _write_report(options.report_path, found, result)
+        except OSError as error:
+            result["report_path"] = None
+            result["failures"].append(f"report_path {options.report_path!r} could not be written: {error.strerror}")
     return result
 
 
@@ -124,13 +128,18 @@ def _check_options(options: Options) -> None:
         if value is not None and value < (1 if name == "jobs" else 0):
             raise InvalidInputError(f"{name} {value}", "it is too small", "Give a positive number")
     if options.report_path is not None:
-        directory = Path(options.report_path).parent
-        if not (directory.is_dir() and os.access(directory, os.W_OK | os.X_OK)):
-            raise InvalidInputError(
-                f"report_path {options.report_path!r}",
-                "its directory does not exist or is not writable for this user",
-                "Create it first, or name a file in another directory",
-            )
+        _check_report_path(options.report_path)
+
+
+def _check_report_path(path: str) -> None:
+    directory = Path(path).parent
+    if not (directory.is_dir() and os.access(directory, os.W_OK | os.X_OK)):
+        reason = "its directory does not exist or is not writable for this user"
+        raise InvalidInputError(f"report_path {path!r}", reason, "Create it first, or name a file in another directory")
+    if Path(path).is_dir():
+        raise InvalidInputError(
+            f"report_path {path!r}", "it is a directory", "Name a file, in this directory or another"
+        )
 
 
 def _package_pattern(packages: tuple[str, ...]) -> re.Pattern[str] | None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import json
 import os
@@ -473,6 +474,31 @@ def test_pitfall_57_result_is_capped_and_the_report_is_whole(system: System, tmp
     assert report.stat().st_mode & 0o777 == 0o600
 
 
+def test_report_is_never_written_through_a_link_and_replaces_what_is_there(system: System, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    report = tmp_path / "report.jsonl"
+    report.symlink_to(victim)
+    system.check(report_path=str(report))
+    assert victim.read_text() == "mine"
+    assert not report.is_symlink() and report.stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.jsonl", "victim"]
+
+
+def test_report_that_cannot_be_written_hides_no_finding(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "replace", full)
+    system.path("/usr/bin/alpha").unlink()
+    result = system.check(report_path=str(tmp_path / "report"))
+    assert (classes(result), result["report_path"]) == ([("missing", "/usr/bin/alpha")], None)
+    assert "No space left" in result["failures"][0]
+    assert list(tmp_path.iterdir()) == []
+
+
 # The status journal
 
 
@@ -690,6 +716,8 @@ def test_the_result_does_not_depend_on_the_number_of_jobs(system: System, jobs: 
         ({"jobs": 0}, "jobs 0"),
         ({"max_findings": -1}, "max_findings -1"),
         ({"report_path": "/nonexistent/report"}, "directory does not exist"),
+        ({"report_path": "/etc"}, "it is a directory"),
+        ({"root": "/\0"}, "embedded null"),
     ],
 )
 def test_an_option_that_cannot_be_used_is_refused_with_reason_and_remedy(options: dict[str, Any], words: str) -> None:
