@@ -60,8 +60,10 @@ def visit(endpoint: probe.Endpoint, server_name: str | None, host_header: str, t
                 exchange.http, exchange.failure = _request(secure, host_header, deadline)
     except socket.timeout:
         exchange.failure = exchange.failure or f"no complete answer within {timeout_seconds:g} seconds"
+    except ssl.SSLError as error:
+        exchange.failure = f"the scanner's own TLS library completed no handshake ({error.reason or error})"
     except (OSError, ValueError) as error:
-        exchange.failure = exchange.failure or f"{getattr(error, 'reason', None) or error}"
+        exchange.failure = exchange.failure or f"no handshake was completed ({error})"
     return exchange
 
 

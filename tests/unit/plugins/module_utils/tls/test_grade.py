@@ -201,6 +201,11 @@ MISSING: list[tuple[str, grade.View, list[str]]] = [
         view(with_extra(TLSv1_1=[CBC]), extensions={"TLSv1.2": MODERN_ECHO, "TLSv1.1": MODERN_ECHO[:1]}),
         ["vulnerabilities.ccs_injection", "vulnerabilities.padding_oracles"],
     ),
+    (
+        "SSL 3.0 has no extensions to tell by",
+        view({"SSLv3": [RC4_MD5], **GOOD}),
+        ["vulnerabilities.ccs_injection", "vulnerabilities.robot"],
+    ),
     ("DH parameters", view(not_tested=("dh_parameters.TLSv1.2",)), ["dh_parameters.TLSv1.2"]),
     ("disagreeing answers", view(not_tested=("extensions.TLSv1.2",)), ["extensions.TLSv1.2"]),
     ("old stack", view(extensions={"TLSv1.2": ("renegotiation_info",)}), ["vulnerabilities.ccs_injection"]),

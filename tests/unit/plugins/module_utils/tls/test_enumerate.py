@@ -1,0 +1,77 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Enumeration against servers that are a function."""
+
+from __future__ import annotations
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import enumerate as enumeration
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import registry, wire
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.session import Reply
+
+REFUSED = Reply(refused=True, alert=40)
+SUITES = registry.suites_for_version(registry.TLS12)
+
+
+def answer(version: int, suite: int, group: int | None = None, exchange: wire.KeyExchange | None = None) -> Reply:
+    hello = wire.ServerHello(version, bytes(32), suite, 0, {}, False, group)
+    return Reply(flight=wire.Flight(server_hello=hello, key_exchange=exchange, complete=True))
+
+
+class Server:
+    """A server that follows the client's order, and refuses everything after ``patience`` questions."""
+
+    def __init__(self, suites: tuple[int, ...], groups: tuple[int, ...] = (), patience: int = 1000) -> None:
+        self.suites, self.groups, self.patience, self.asked = suites, groups, patience, 0
+
+    def tls12(self, suites: tuple[int, ...]) -> Reply:
+        """Answer a list of suites."""
+        self.asked += 1
+        pick = next((suite for suite in suites if suite in self.suites), None)
+        return REFUSED if pick is None or self.asked > self.patience else answer(registry.TLS12, pick)
+
+    def tls13(self, suites: tuple[int, ...], groups: tuple[int, ...]) -> Reply:
+        """Answer a list of suites and one of groups."""
+        self.asked += 1
+        suite = next((suite for suite in suites if suite in self.suites), None)
+        group = next((group for group in groups if group in self.groups), None)
+        refuses = suite is None or group is None or self.asked > self.patience
+        return REFUSED if refuses else answer(registry.TLS13, suite or 0, group)
+
+
+def up_to_tls12(server: Server) -> enumeration.Found:
+    first = server.tls12(SUITES[: enumeration.CHUNK])
+    return enumeration.enumerate_suites(server.tls12, registry.TLS12, SUITES, first)
+
+
+def tls13(server: Server) -> enumeration.Found13:
+    return enumeration.enumerate_tls13(server.tls13, registry.TLS13_CIPHER_SUITES, registry.TLS13_GROUPS)
+
+
+def test_a_list_that_the_end_contradicts_has_a_gap() -> None:
+    server = Server(SUITES[:4])
+    assert (up_to_tls12(server).accepted, up_to_tls12(server).gap) == (list(SUITES[:4]), "")
+    banned = up_to_tls12(Server(SUITES[:4], patience=2))
+    assert (banned.accepted, bool(banned.gap)) == (list(SUITES[:2]), True)
+
+
+def test_a_tls13_list_that_the_end_contradicts_has_a_gap() -> None:
+    banned = tls13(Server(registry.TLS13_CIPHER_SUITES[:3], registry.TLS13_GROUPS[:3], patience=2))
+    assert (len(banned.suites.accepted), bool(banned.suites.gap), bool(banned.groups.gap)) == (2, True, True)
+
+
+def test_suites_and_groups_in_few_questions() -> None:
+    for suites, groups in ((3, 4), (3, 3), (3, 1), (1, 3)):
+        server = Server(registry.TLS13_CIPHER_SUITES[:suites], registry.TLS13_GROUPS[1 : 1 + groups])
+        found = tls13(server)
+        assert (len(found.suites.accepted), len(found.groups.accepted)) == (suites, groups)
+        assert (found.suites.gap, found.groups.gap) == ("", "")
+        assert server.asked <= 7
+
+
+def test_an_answer_without_a_named_group_is_a_gap() -> None:
+    found = enumeration.enumerate_groups(
+        lambda _groups: answer(registry.TLS12, 0xC02F, exchange=wire.KeyExchange()), (0x17,), ()
+    )
+    assert found.gap == "an answer named no group"
