@@ -61,7 +61,8 @@ options:
     description:
       - What to do about configuration files that belong to packages.
       - V(report) compares them too, but those that the database calls obsolete.
-      - A difference is a finding of class V(config_changed) or V(config_missing), which does not make a system inconsistent, because an administrator may well have made it.
+      - A difference is a finding of class V(config_changed) or V(config_missing). It does not make a system
+        inconsistent, because an administrator may well have made it.
       - V(ignore) does not look at them and counts them in RV(coverage).
     type: str
     choices: [report, ignore]
