@@ -18,10 +18,13 @@ from collections.abc import Iterable
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError, MeasurementError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_files import (
+    ABSENT_STATES,
     Conffile,
     Diversion,
     Package,
+    by_identity,
     describe,
+    identity,
     parse_conffiles,
     parse_diversions,
     parse_list,
@@ -51,8 +54,6 @@ NOT_RECORDED = ("mode", "owner", "group", "size", "symlink_target")
 
 #: No file of a real database comes near: the largest are status files and lists of a few megabytes.
 MAX_FILE_BYTES = 64 * 1024 * 1024
-
-_ABSENT_STATES = ("not-installed", "config-files")
 
 #: Info files that no package is without for long: one of them shows that a package is, or was, there.
 _INFO_KINDS = frozenset((b"list", b"md5sums", b"conffiles", b"preinst", b"postinst", b"prerm", b"postrm"))
@@ -97,7 +98,7 @@ class _Reader:
         self._require_database()
         packages = self._read_status()
         self._read_small_files()
-        for package in sorted(packages, key=lambda package: package.state in _ABSENT_STATES):
+        for package in sorted(packages, key=lambda package: package.state in ABSENT_STATES):
             self._read_package(package)
         self._find_orphans(packages)
         self._add_unlisted()
@@ -138,15 +139,15 @@ class _Reader:
         if data is None:
             return []
         found, complaints = parse_status(data)
-        packages, repeated = _by_identity(found)
+        packages, repeated = by_identity(found)
         if repeated:
             complaints.append(f"it holds more than one paragraph for {_few(repeated)}")
         for package in self._read_journal():
-            packages[_identity(package)] = package
-        if not complaints and all(package.state in _ABSENT_STATES for package in packages.values()):
+            packages[identity(package)] = package
+        if not complaints and all(package.state in ABSENT_STATES for package in packages.values()):
             complaints.append("it holds no installed package")
         self._complain(STATUS, complaints, _STATUS_REMEDY)
-        return sorted(packages.values(), key=_identity)
+        return sorted(packages.values(), key=identity)
 
     def _read_journal(self) -> Iterable[Package]:
         """Read ``updates/NNNN``, which dpkg has not merged into the status file yet; later ones win."""
@@ -220,7 +221,7 @@ class _Reader:
     def _read_package(self, package: Package) -> None:
         """Add what one package lists to the entries."""
         wanted = self.wanted is None or bool(self.wanted.match(package.label) or self.wanted.match(package.name))
-        if package.state in _ABSENT_STATES:
+        if package.state in ABSENT_STATES:
             self._contradict(package)
             if wanted and package.state == "config-files":
                 self._add_leftover_conffiles(package)
@@ -451,32 +452,6 @@ class _Reader:
 
     def _problem(self, file: str, what: str, remedy: str) -> None:
         self.manifest.problems.append(DatabaseProblem(file, what, remedy))
-
-
-def _identity(package: Package) -> tuple[str, str]:
-    """Return what dpkg tells packages apart by: the architecture counts only where several can be installed."""
-    return (package.name, package.architecture if package.multi_arch == "same" else "")
-
-
-def _by_identity(found: list[Package]) -> tuple[dict[tuple[str, str], Package], list[str]]:
-    """Tell packages apart. Returns them, and the names of those that have more than one paragraph.
-
-    dpkg may keep a paragraph for each architecture of a package of which only one can be installed; that one counts.
-    """
-    packages: dict[tuple[str, str], Package] = {}
-    repeated = []
-    for package in found:
-        key = _identity(package)
-        before = packages.get(key)
-        if before is not None and before.architecture != package.architecture:
-            if package.state in _ABSENT_STATES:
-                continue
-            if before.state not in _ABSENT_STATES:
-                repeated.append(package.label)
-        elif before is not None:
-            repeated.append(package.label)
-        packages[key] = package
-    return packages, repeated
 
 
 def _merge(entry: Entry, label: str, digest: bytes | None, kind: str) -> None:

@@ -30,6 +30,9 @@ STATES = (
     "installed",
 )
 
+#: The states of a package that has no files on disk, but perhaps conffiles.
+ABSENT_STATES = ("not-installed", "config-files")
+
 _FIELD = re.compile(r"^([!-,.-9;-~][!-9;-~]*):[ \t]*(.*)$")
 _PACKAGE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9+._-]*$")
 _VERSION = re.compile(r"^[!-~]+$")
@@ -157,7 +160,7 @@ def _package(fields: dict[str, str], line: int, complaints: Complaints) -> Packa
         complaints.add("begins a paragraph without a valid status", line)
         return None
     architecture, version = fields.get("architecture", ""), fields.get("version", "")
-    optional = words[2] in ("not-installed", "config-files")
+    optional = words[2] in ABSENT_STATES
     if not _VERSION.match(version) and not (optional and not version):
         complaints.add("begins a paragraph without a valid version", line)
     if not _ARCHITECTURE.match(architecture) and not (optional and not architecture):
@@ -182,6 +185,32 @@ def _conffiles(value: str, line: int, complaints: Complaints) -> tuple[Conffile,
         path = match.group(1).encode("utf-8", "surrogateescape")
         conffiles.append(Conffile(path, digest, "obsolete" in flags, "remove-on-upgrade" in flags))
     return tuple(conffiles)
+
+
+def identity(package: Package) -> tuple[str, str]:
+    """Return what dpkg tells packages apart by: the architecture counts only where several can be installed."""
+    return (package.name, package.architecture if package.multi_arch == "same" else "")
+
+
+def by_identity(found: list[Package]) -> tuple[dict[tuple[str, str], Package], list[str]]:
+    """Tell packages apart. Returns them, and the names of those that have more than one paragraph.
+
+    dpkg may keep a paragraph for each architecture of a package of which only one can be installed; that one counts.
+    """
+    packages: dict[tuple[str, str], Package] = {}
+    repeated = []
+    for package in found:
+        key = identity(package)
+        before = packages.get(key)
+        if before is not None and before.architecture != package.architecture:
+            if package.state in ABSENT_STATES:
+                continue
+            if before.state not in ABSENT_STATES:
+                repeated.append(package.label)
+        elif before is not None:
+            repeated.append(package.label)
+        packages[key] = package
+    return packages, repeated
 
 
 def parse_conffiles(data: bytes) -> tuple[list[bytes], list[str]]:
