@@ -85,3 +85,15 @@ def test_certificates_that_are_no_certificates_end_nothing(ca: trustme.CA) -> No
     results: Any = assess.assess([broken, facts(ca, True)], certificate.Anchors([]), NOW)
     assert [one["certificates"][0]["trust"]["reason"] for one in results["results"]] == ["unreadable", "unknown_issuer"]
     assert results["summary"]["grades"] == {"T": 2}
+
+
+@pytest.mark.parametrize(("leaf", "chain"), [("rsa-with-md5", "rsa-with-sha256"), ("rsa-with-sha256", "rsa-with-md5")])
+def test_the_signatures_of_leaf_and_chain_count_and_a_roots_does_not(ca: trustme.CA, leaf: str, chain: str) -> None:
+    result: Any = assess.assess_endpoint(facts(ca, True), certificate.Anchors([]), NOW)
+    result["certificates"][0]["leaf"]["signature_algorithm"] = leaf
+    result["certificates"][0]["chain"] = [
+        {"signature_algorithm": chain, "self_issued": False},
+        {"signature_algorithm": "rsa-with-md2", "self_issued": True},
+    ]
+    (graded,) = assess.view_of(result).certificates
+    assert graded.signature_algorithms == (leaf, chain)

@@ -123,6 +123,8 @@ SHA1_MIDDLE.certificate = x509.load_der_x509_certificate(
 CLIENT_MIDDLE = Issued(
     "client middle", ROOT, [(CA, True), (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False)]
 )
+STRANGE = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
+STRANGE_MIDDLE = Issued("strange middle", ROOT, [(CA, True), (STRANGE, True)])
 FETCH = x509.AuthorityInformationAccess(
     [
         x509.AccessDescription(
@@ -131,7 +133,6 @@ FETCH = x509.AuthorityInformationAccess(
     ]
 )
 CLIENT_ONLY = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
-STRANGE = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
 FORGED = Issued("root", extensions=[(CA, True)])
 
 UNTRUSTED = [
@@ -150,6 +151,7 @@ UNTRUSTED = [
     ("issuer for clients", [leaf_of(CLIENT_MIDDLE), CLIENT_MIDDLE], "not_for_servers"),
     ("key for certificates alone", [leaf_of(MIDDLE, (usage(True, server=False), True)), MIDDLE], "not_for_servers"),
     ("unknown critical extension", [leaf_of(MIDDLE, (STRANGE, True)), MIDDLE], "invalid_chain"),
+    ("unknown critical extension above", [leaf_of(STRANGE_MIDDLE), STRANGE_MIDDLE], "invalid_chain"),
     ("root's name on another key", [leaf_of(FORGED)], "unknown_issuer"),
     ("sha-1 intermediate", [leaf_of(SHA1_MIDDLE), SHA1_MIDDLE], "weak_signature"),
 ]
@@ -185,6 +187,12 @@ def test_path_length() -> None:
 def test_name_constraints(trees: dict[str, list[x509.GeneralName]], trusted: bool) -> None:
     root = constrained(**trees)
     assert judge(leaf_of(root), anchor=root).trusted is trusted
+
+
+def test_directory_names_bind_authorities_too() -> None:
+    root = constrained(excluded=[x509.DirectoryName(name("middle"))])
+    middle = Issued("middle", root, [(CA, True)])
+    assert judge(leaf_of(middle), middle, anchor=root).reason == "invalid_chain"
 
 
 @pytest.mark.parametrize(("permitted", "excluded"), [("www.example.com", None), (None, "www.example.com")])

@@ -201,6 +201,23 @@ def test_resets_never_shorten_a_list(servers: Servers, every: int) -> None:
         assert statuses[entry["name"]] in (entry["status"], "not_tested")
 
 
+def test_one_reset_does_not_cost_the_http_facts(servers: Servers) -> None:
+    server = servers.https(HSTS)
+    seen: list[int] = []
+
+    def disturb(connection: socket.socket, number: int) -> bool:
+        hello = connection.recv(4096, socket.MSG_PEEK)
+        complete = b"\x00\x2b\x00" in hello and b"\x00\x2b\x00\x03" not in hello  # it offers more than one version
+        if complete and not seen:
+            seen.append(number)
+            reset(connection)
+            return True
+        return False
+
+    facts = facts_of(f"localhost:{servers.forward(server.port, disturb).port}")
+    assert (len(seen), facts["http"] and facts["http"]["status"]) == (1, 401)
+
+
 def test_a_server_that_stops_answering_is_not_tested(servers: Servers, ca: trustme.CA) -> None:
     port = servers.openssl("-cipher", INTERMEDIATE)
 

@@ -124,6 +124,13 @@ def test_an_endless_answer_is_ended() -> None:
             decoder.feed(junk)
 
 
+def test_a_server_hello_longer_than_a_record_is_refused() -> None:
+    extension = struct.pack("!HH", 16, 20000) + bytes(20000)
+    long = message(2, b"\x03\x03" + bytes(33) + b"\xc0\x2f\x00" + struct.pack("!H", len(extension)) + extension)
+    with pytest.raises(wire.DecodeError, match="a ServerHello of"):
+        decode(record(22, long[:16000]) + record(22, long[16000:]))
+
+
 def test_mutated_flights_raise_nothing_else() -> None:
     source = random.Random(7)
     flight = record(22, FLIGHT) + record(22, RETRY)
