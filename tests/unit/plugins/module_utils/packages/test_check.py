@@ -630,6 +630,13 @@ def test_a_lost_small_file_is_told_by_its_old_version(
     assert f"{file}-old" in problems[0]["problem"]
 
 
+def test_a_lost_file_list_is_one_problem_and_not_one_for_each_conffile(system: System) -> None:
+    (system.info / "alpha.list").unlink()
+    problems = system.check()["database_problems"]
+    assert [problem["problem"] for problem in problems][:1] == ["it does not exist"]
+    assert not [problem for problem in problems if "conffile" in problem["problem"]]
+
+
 def test_a_paragraph_for_another_architecture_that_is_not_installed_is_no_contradiction(empty_system: System) -> None:
     system = empty_system
     system.install("foo", {"/usr/bin/foo": b"foo"}, architecture="amd64")
