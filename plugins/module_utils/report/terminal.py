@@ -46,6 +46,9 @@ CERTIFICATE, PACKAGES = 7, 8
 # The columns that give way in a table that is still too wide, in this order, and what is left of them.
 SHRINKABLE = ((0, 12), (PACKAGES, 8), (0, 6))
 
+# So many reasons still fit on a screen; the report has them all.
+MOST_REASONS = 10
+
 
 @dataclass(frozen=True)
 class Line:
@@ -103,6 +106,7 @@ class RunSummary:
         closing = headline({level: judged.count(level) for level in LEVELS})
         table = [_cut_line(line, width) for line in _table(cells, list(levels.values()), width)]
         after = [
+            *_reasons(rows),
             Line(""),
             Line(f"{closing}.", worst_level(judged)),
             Line(_measured(rows)),
@@ -120,6 +124,18 @@ class RunSummary:
             for name in {**endpoints, **self._packages}
         ]
         return {**{host.name: row(host) for host in hosts}, **self._reported}
+
+
+def _reasons(rows: Mapping[str, Mapping[str, Any]]) -> list[Line]:
+    """Return why hosts are not in order, the worst first; so many that they still fit on a screen."""
+    every = [
+        Line(visible(f"{name}: {one.get('text')}"), text(one.get("level")))
+        for name, measured in sorted(rows.items())
+        for one in mappings(measured.get("reasons"))
+    ]
+    every.sort(key=lambda line: [*LEVELS, line.level].index(line.level), reverse=True)
+    more = [Line(f"and {count(len(every) - MOST_REASONS, 'reason')} more")] * (len(every) > MOST_REASONS)
+    return [*[Line("")] * bool(every), *every[:MOST_REASONS], *more]
 
 
 def _measured(rows: Mapping[str, Mapping[str, Any]]) -> str:

@@ -114,7 +114,7 @@ def load_der(der: bytes) -> x509.Certificate | None:
     try:
         with _without_warnings():
             certificate = x509.load_der_x509_certificate(der)
-        _parts = (certificate.subject, certificate.issuer, certificate.extensions, certificate.public_key())
+            _parts = (certificate.subject, certificate.issuer, certificate.extensions, certificate.public_key())
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
         return None
     except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType):

@@ -23,7 +23,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls import enume
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import (
     flights,
     hellos,
-    http,
+    http_facts,
     probe,
     registry,
     wire,
@@ -163,7 +163,7 @@ class _Scan:
         self._sslv2: str = "not_tested"
         self._not_tested: list[dict[str, str]] = []
         self._certificates: dict[str, _Certificate] = {}
-        self._visit = http.Exchange()
+        self._visit = http_facts.Exchange()
 
     # --- the questions
 
@@ -313,7 +313,7 @@ class _Scan:
         session = self._session
         for _attempt in range(2):
             with session.turn():
-                self._visit = http.visit(session.endpoint, self._name, host, session.timeout_seconds)
+                self._visit = http_facts.visit(session.endpoint, self._name, host, session.timeout_seconds)
             if self._visit.certificates:  # else the handshake was not completed, which one reset can do
                 return
 

@@ -57,6 +57,8 @@ def test_table() -> None:
         "web1       12        1       0            0  ok        A    89 days      consistent           0  9312/9312",
         "web2       12        1       0            0  critical  -    -            inconsistent       812  9312/9312",
         "",
+        "web2: package content differs: 811 content_changed, 1 missing",
+        "",
         "1 of 2 hosts is critical.",
         "Packages verified on 2 and TLS measured on 1 of 2 hosts.",
     ]
@@ -142,6 +144,21 @@ def test_ascii_only() -> None:
     summary.add_packages("caf\u00e9-\u4f60", packages())
 
     assert all(line.isascii() for line in shown(summary, counts("web1"), 30))
+
+
+def test_the_worst_reasons_are_said_and_the_others_counted() -> None:
+    hosts = [
+        {"host": f"web{number}", "verdict": "critical" if number == 7 else "attention", "reasons": [reason]}
+        for number in range(12)
+        for reason in [{"level": "critical" if number == 7 else "attention", "text": f"reason {number}"}]
+    ]
+    summary = RunSummary()
+    summary.add_report({"hosts": hosts})
+    lines = shown(summary, {})
+    first = lines.index("") + 1
+
+    assert lines[first : first + 2] == ["web7: reason 7", "web0: reason 0"]
+    assert lines[first + 10 :][:2] == ["and 2 reasons more", ""]
 
 
 def test_an_endpoint_that_a_report_holds_has_no_row_of_its_own() -> None:
