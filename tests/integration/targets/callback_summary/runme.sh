@@ -32,6 +32,8 @@ host  ok  changed  failed  unreachable  verdict   TLS  certificate  packages    
 web1   3        2       0            0  ok        -    -            consistent           0       4/4
 web2   3        2       0            0  critical  -    -            inconsistent         1       4/4
 
+web2: package content differs: 1 content_changed
+
 1 of 2 hosts is critical.
 Packages verified on 2 and TLS measured on 0 of 2 hosts.
 TABLE
@@ -43,6 +45,9 @@ host  ok  changed  failed  unreachable  verdict   TLS  certificate  packages    
 web1   4        3       0            0  ok        -    -            consistent           0       4/4
 web2   3        2       0            0  critical  -    -            inconsistent         1       4/4
 web3   -        -       -            -  unknown   -    -            -                    -         -
+
+web2: package content differs: 1 content_changed
+web3: not measured: ssh: connect to host web3 port 22: No route to host
 
 1 of 3 hosts is critical.
 Packages verified on 2 and TLS measured on 0 of 3 hosts.
@@ -56,6 +61,9 @@ host  ok  chg  fail  unr  verdict   TLS  cert  packages      found
 web1   4    3     0    0  ok        -    -     consistent        0
 web2   3    2     0    0  critical  -    -     inconsistent      1
 web3   -    -     -    -  unknown   -    -     -                 -
+
+web2: package content differs: 1 content_changed
+web3: not measured: ssh: connect to host web3 port 22: No route to host
 
 1 of 3 hosts is critical.
 Packages verified on 2 and TLS measured on 0 of 3 hosts.
