@@ -27,8 +27,8 @@ audit: ## Audit this machine: packages and TLS listeners, read-only (AUDIT_TARGE
 test: development lab-programs test-programs ## The tests: sanity, integration, molecule, units (about 20 minutes cold, root, Debian)
 	@scripts/test.sh
 
-proof: development test-programs ## The long proofs: fault injection, hostile peers, scale
-	@if [ -d tests/proof ]; then $(bin)/python -m pytest tests/proof; else echo "proof: there are none yet (tests/proof)"; fi
+proof: development lab-programs test-programs ## The long proofs: labs side by side, rebooted, killed
+	@$(bin)/python -m pytest tests/proof
 
 clean: ## Undo what the lab did to the machine, remove what was built (keeps .venv and the lab's base trees)
 	@if [ -d build/lab ] || [ -d .lab ]; then $(lab) clean; fi
