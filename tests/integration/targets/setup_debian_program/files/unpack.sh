@@ -34,13 +34,13 @@ absent_libraries() {
     done
 }
 
-complete() { ! LD_LIBRARY_PATH=$libraries ldd "$root/usr/sbin/$package" | grep -q 'not found'; }
+all_found() { ! LD_LIBRARY_PATH=$libraries ldd "$root/usr/sbin/$package" | grep -q 'not found'; }
 
 fetch "$package"
 wanted=$package
 # The libraries that the program itself wants, then those that these want.
 for _round in first second; do
-    if complete; then break; fi
+    if all_found; then break; fi
     # shellcheck disable=SC2086 # one word for each package
     wanted=$(absent_libraries $wanted)
     [ -n "$wanted" ] || break
