@@ -61,7 +61,8 @@ options:
     default: 0
   addresses:
     description:
-      - Whether to measure the V(first) address of a name, or V(all) of them, which gives one result for each.
+      - Whether to measure the V(first) address of a name where something listens, as a client would, or V(all) of them,
+        which gives one result for each. What V(first) passed over stands in RV(results[].not_tested).
     type: str
     choices: [first, all]
     default: first

@@ -14,9 +14,10 @@ import base64
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import cast
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import enumerate as enumeration
@@ -77,9 +78,31 @@ def _scan_target(value: object, options: Options, pacers: probe.Pacers) -> list[
         endpoints = resolve(target, options.timeout_seconds)
     except ResolveError as error:
         return [_unreachable(target.as_dict(), [], "", _error("name_not_resolved", str(error), error.remedy))]
-    chosen = endpoints if options.all_addresses else endpoints[:1]
     addresses = [endpoint.address for endpoint in endpoints]
-    return [scan_endpoint(target, endpoint, addresses, options, pacers) for endpoint in chosen]
+    scans = (scan_endpoint(target, endpoint, addresses, options, pacers) for endpoint in endpoints)
+    return list(scans) if options.all_addresses else [_first_that_listens(scans)]
+
+
+def _first_that_listens(scans: Iterable[dict[str, object]]) -> dict[str, object]:
+    """Return the facts of the first address where something listens, as a client would; else those of the first.
+
+    Addresses before it that take no connections are told as not tested.
+    """
+    passed: list[dict[str, object]] = []
+    for facts in scans:
+        if not isinstance(facts["error"], dict) or facts["error"]["kind"] not in ("connection_refused", "unreachable"):
+            return {
+                **facts,
+                "not_tested": [*map(_passed_over, passed), *cast("list[object]", facts["not_tested"])],
+                "connections": sum(cast("int", each["connections"]) for each in [*passed, facts]),
+            }
+        passed.append(facts)
+    return passed[0]
+
+
+def _passed_over(facts: dict[str, object]) -> dict[str, str]:
+    error = cast("dict[str, str]", facts["error"])
+    return {"fact": f"address {facts['address']}", "reason": error["message"]}
 
 
 def scan_endpoint(
@@ -131,6 +154,7 @@ def _unreachable(
         "addresses": addresses,
         "reachable": False,
         "error": error,
+        "not_tested": [],
         "connections": 0,
         "duration_ms": 0,
     }

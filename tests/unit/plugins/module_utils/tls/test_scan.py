@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import assess, certificate, registry, scan, session
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import (
+    assess,
+    certificate,
+    probe,
+    registry,
+    scan,
+    session,
+)
 
 if TYPE_CHECKING:
     from tests.unit.plugins.module_utils.tls.conftest import Handler, Servers
@@ -370,6 +377,29 @@ def test_targets_that_cannot_be_asked(servers: Servers) -> None:
         "invalid_target",
         None,
     ]
+
+
+def test_the_first_address_that_listens_is_measured(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = servers.openssl()
+    silent, listening = ("127.0.0.2", "127.0.0.1")
+    both = [probe.Endpoint(int(socket.AF_INET), address, port) for address in (silent, listening)]
+    monkeypatch.setattr(scan, "resolve", lambda _target, _timeout: both)
+    facts = facts_of("localhost")
+    passed_over = [entry for entry in facts["not_tested"] if entry["fact"] == f"address {silent}"]
+
+    assert (facts["reachable"], facts["address"], facts["addresses"]) == (True, listening, [silent, listening])
+    assert len(passed_over) == 1
+    assert "refused" in passed_over[0]["reason"]
+
+
+def test_where_no_address_listens_the_first_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    both = [probe.Endpoint(int(socket.AF_INET), address, port) for address in ("127.0.0.2", "127.0.0.1")]
+    monkeypatch.setattr(scan, "resolve", lambda _target, _timeout: both)
+    facts = facts_of("localhost")
+
+    assert (facts["reachable"], facts["address"], facts["error"]["kind"]) == (False, "127.0.0.2", "connection_refused")
 
 
 def test_an_unknown_name_is_told(servers: Servers) -> None:
