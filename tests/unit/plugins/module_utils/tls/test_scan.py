@@ -59,7 +59,7 @@ def same(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_defaults_of_openssl(servers: Servers, ca: trustme.CA) -> None:
-    facts = facts_of(f"localhost:{servers.openssl()}")
+    facts = facts_of({"host": "127.0.0.1", "port": servers.openssl(), "server_name": "localhost"})
     assert offered(facts) == ["TLSv1.2", "TLSv1.3"]
     assert suites(facts, "TLSv1.3")[0] == "TLS_AES_256_GCM_SHA384"
     assert len(facts["cipher_suites"]["TLSv1.3"]) == 3
@@ -154,7 +154,7 @@ def test_a_certificate_of_tls13_alone_beside_one_of_tls12(servers: Servers, ca: 
 def test_an_intermediate_server_costs_few_connections(servers: Servers) -> None:
     port = servers.openssl("-cipher", INTERMEDIATE, "-curves", "X25519:P-256:P-384", "-no_tls1", "-no_tls1_1")
     proxy = servers.forward(port, lambda _connection, _number: False)
-    facts = facts_of(f"localhost:{proxy.port}")
+    facts = facts_of({"host": "127.0.0.1", "port": proxy.port, "server_name": "localhost"})
     assert facts["connections"] == proxy.connections
     assert proxy.connections <= 18
 
