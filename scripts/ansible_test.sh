@@ -10,6 +10,11 @@
 set -eu
 
 here=$(cd "$(dirname "$0")/.." && pwd)
+case $here in
+    *[[:space:]]*)
+        printf '%s\n' "ansible-test cannot start Ansible from a path with white space: $here. Clone into another directory." >&2
+        exit 1 ;;
+esac
 environment=$(cd "$1" && pwd)
 shift
 

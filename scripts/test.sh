@@ -36,4 +36,6 @@ step scripts/ansible_test.sh .venv sanity --color no
 step scripts/integration.sh .venv
 step scripts/molecule.sh test --all
 step .venv/bin/python -m pytest -q tests/proof/test_lab.py
-step .venv/bin/python -m pytest --cov=plugins --cov-report=term:skip-covered
+# Nothing after it: pytest's summary closes the output.
+printf '\n==> %s\n' "Units, with coverage"
+exec .venv/bin/python -m pytest --cov=plugins --cov-report=term:skip-covered
