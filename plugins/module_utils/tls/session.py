@@ -12,6 +12,7 @@ reported as inconclusive. It never counts as "no" by itself.
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -107,6 +108,18 @@ class Session:
         """Wait for the turn of a connection that is made elsewhere, and count it."""
         with self._pacer.turn(), self._counted():
             yield
+
+    @contextlib.contextmanager
+    def connection(self, timeout_seconds: float | None = None) -> Iterator[tuple[socket.socket, float]]:
+        """Connect for more than one question: give the socket and its deadline (of :func:`time.monotonic`).
+
+        Raises ``OSError`` when there is no connection; the socket is closed at the end. Whoever uses it sets its
+        timeout to what is left until the deadline, again before each read.
+        """
+        with self.turn():
+            deadline = time.monotonic() + (self.timeout_seconds if timeout_seconds is None else timeout_seconds)
+            with probe.connect(self.endpoint, deadline) as sock:
+                yield sock, deadline
 
     def doubt(self) -> str:
         """Ask a last time what was answered before; return why what was refused cannot be believed, or nothing.
