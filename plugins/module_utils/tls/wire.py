@@ -149,15 +149,17 @@ def _numbers(numbers: tuple[int, ...]) -> bytes:
 # --- what a server says
 
 
-class _Reader:
+class Reader:
     """A cursor over bytes; reading past the end is a :class:`DecodeError`, never a short answer."""
 
     def __init__(self, data: bytes, what: str) -> None:
+        """Begin before the first byte; ``what`` names the data in errors."""
         self._data = data
         self._at = 0
         self._what = what
 
     def take(self, count: int) -> bytes:
+        """Return the next bytes."""
         end = self._at + count
         if end > len(self._data):
             raise DecodeError(f"{self._what} is cut short: {count} bytes wanted at {self._at} of {len(self._data)}")
@@ -165,13 +167,16 @@ class _Reader:
         return taken
 
     def number(self, length_bytes: int) -> int:
+        """Return the next bytes as a number."""
         return int.from_bytes(self.take(length_bytes), "big")
 
     def vector(self, length_bytes: int) -> bytes:
+        """Return the bytes that stand behind their length."""
         return self.take(self.number(length_bytes))
 
     @property
     def left(self) -> int:
+        """How many bytes are left."""
         return len(self._data) - self._at
 
 
@@ -186,6 +191,7 @@ class ServerHello:
     extensions: dict[int, bytes]
     is_retry_request: bool
     group: int | None
+    session_id: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -269,7 +275,7 @@ class FlightDecoder:
             self.flight.complete = True  # from here on it is encrypted
 
     def _alert(self, body: bytes) -> None:
-        reader = _Reader(body, "an alert")
+        reader = Reader(body, "an alert")
         alert = Alert(reader.number(1), reader.number(1))
         # A warning such as unrecognized_name is no answer yet (RFC 6066 3); close_notify ends the connection.
         if alert.level == 2 or alert.description in (0, 90):
@@ -308,22 +314,22 @@ class FlightDecoder:
 
 def decode_server_hello(body: bytes) -> ServerHello:
     """Decode the body of a ServerHello or HelloRetryRequest (RFC 8446 4.1.3, 4.1.4)."""
-    reader = _Reader(body, "the ServerHello")
+    reader = Reader(body, "the ServerHello")
     version, random = reader.number(2), reader.take(32)
-    reader.vector(1)
+    session_id = reader.vector(1)
     suite, compression = reader.number(2), reader.number(1)
     extensions = _extensions(reader.vector(2)) if reader.left else {}
     retry = random == HELLO_RETRY_REQUEST_RANDOM
     if _EXT_SUPPORTED_VERSIONS in extensions:
-        version = _Reader(extensions[_EXT_SUPPORTED_VERSIONS], "supported_versions").number(2)
+        version = Reader(extensions[_EXT_SUPPORTED_VERSIONS], "supported_versions").number(2)
     group = None
     if _EXT_KEY_SHARE in extensions:
-        group = _Reader(extensions[_EXT_KEY_SHARE], "key_share").number(2)
-    return ServerHello(version, random, suite, compression, extensions, retry, group)
+        group = Reader(extensions[_EXT_KEY_SHARE], "key_share").number(2)
+    return ServerHello(version, random, suite, compression, extensions, retry, group, session_id)
 
 
 def _extensions(data: bytes) -> dict[int, bytes]:
-    reader = _Reader(data, "the extensions")
+    reader = Reader(data, "the extensions")
     found: dict[int, bytes] = {}
     while reader.left:
         kind = reader.number(2)
@@ -333,7 +339,7 @@ def _extensions(data: bytes) -> dict[int, bytes]:
 
 def decode_certificates(body: bytes) -> list[bytes]:
     """Decode a Certificate message up to TLS 1.2 into DER, in the order sent (RFC 5246 7.4.2)."""
-    chain = _Reader(_Reader(body, "the certificate message").vector(3), "the certificate list")
+    chain = Reader(Reader(body, "the certificate message").vector(3), "the certificate list")
     found = []
     while chain.left:
         found.append(chain.vector(3))
@@ -343,7 +349,7 @@ def decode_certificates(body: bytes) -> list[bytes]:
 def decode_key_exchange(body: bytes, suite_number: int, version: int) -> KeyExchange | None:
     """Decode the parameters of a ServerKeyExchange (RFC 5246 7.4.3, RFC 8422 5.4); ``None`` where there are none."""
     suite = registry.cipher_suite(suite_number)
-    reader = _Reader(body, "the ServerKeyExchange")
+    reader = Reader(body, "the ServerKeyExchange")
     if suite.authentication == "PSK":
         reader.vector(2)  # the identity hint (RFC 4279 2)
     if suite.key_exchange == "ECDHE":
@@ -364,7 +370,7 @@ def decode_key_exchange(body: bytes, suite_number: int, version: int) -> KeyExch
     )
 
 
-def _signature_scheme(reader: _Reader, suite: registry.CipherSuite, version: int) -> int | None:
+def _signature_scheme(reader: Reader, suite: registry.CipherSuite, version: int) -> int | None:
     signed = suite.authentication not in ("anon", "PSK") and version == registry.TLS12
     return reader.number(2) if signed else None
 
