@@ -101,7 +101,7 @@ _SWITCHES = (
 ITEMS = (*_LISTS, *_LIMITS, *_SWITCHES)
 
 
-def check(policy: Policy, result: Mapping[str, Any]) -> dict[str, object]:
+def check(policy: Policy, result: Mapping[str, Any]) -> dict[str, Any]:
     """Hold a result of ``tls_endpoint_info`` against a policy.
 
     Returns ``name``, ``version``, ``source``, ``items`` (each with ``item``, ``expected``, ``actual``, ``status``,
@@ -180,7 +180,7 @@ def _judge_list(rule: ListRule, seen: policy_facts.Seen) -> tuple[str, str]:
 
 def _judge_limit(rule: LimitRule, seen: policy_facts.Seen) -> tuple[str, str]:
     word = "more" if rule.upper else "less"
-    numbers = [int(value) for value in seen.values]
+    numbers = [value for value in seen.values if isinstance(value, int)]
     beyond = [number for number in numbers if rule.violated(number, rule.limit)]
     if beyond:
         return "fail", f"{', '.join(map(str, beyond))} is {word} than {rule.limit}"
