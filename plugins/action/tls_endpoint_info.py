@@ -10,12 +10,17 @@ import datetime
 from pathlib import Path
 from typing import Any
 
+import yaml
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import WebopsError
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import certificate, trust_store
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls.assess import assess
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import certificate, policy, trust_store
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.assess import Rules, assess
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.mozilla import DEFAULT_VERSION
+
+_SHIPPED_POLICIES = Path(__file__).resolve().parents[2] / "extensions" / "tls_policies"
+_MAX_POLICY_BYTES = 1024 * 1024
 
 
 class ActionModule(ActionBase):
@@ -30,6 +35,10 @@ class ActionModule(ActionBase):
                 f"({certificate.CRYPTOGRAPHY_IMPORT_ERROR}). Install cryptography 42 or newer beside ansible-core"
             )
         anchors = self._anchors(self._task.args.get("ca_path"))
+        rules = Rules(
+            str(self._task.args.get("mozilla_version", DEFAULT_VERSION)),
+            tuple(self._policy(name) for name in self._policy_names(self._task.args.get("policies"))),
+        )
         measured: dict[str, Any] = self._execute_module(
             module_name="ringmaster.webops.tls_endpoint_info", module_args=self._task.args, task_vars=task_vars
         )
@@ -41,8 +50,32 @@ class ActionModule(ActionBase):
                 "Install ca-certificates on the control node, or give ca_path"
             )
         if scans is not None:
-            result.update(assess(scans, anchors, datetime.datetime.now(datetime.timezone.utc)))
+            result.update(assess(scans, anchors, datetime.datetime.now(datetime.timezone.utc), rules))
         return result
+
+    @staticmethod
+    def _policy_names(given: object) -> list[str]:
+        names = [given] if isinstance(given, str) else given or []
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise AnsibleActionFail(f"policies: {given!r} is no list of names. Give policies' names or paths")
+        return [str(name) for name in names]
+
+    @staticmethod
+    def _policy(name: str) -> policy.Policy:
+        """Read a policy on the control node: one that is shipped, by its name, or a file."""
+        shipped = sorted(path.stem for path in _SHIPPED_POLICIES.glob("*.yml"))
+        path = _SHIPPED_POLICIES / f"{name}.yml" if name in shipped else Path(name).expanduser()
+        try:
+            with path.open("rb") as stream:
+                form = yaml.safe_load(stream.read(_MAX_POLICY_BYTES))
+            return policy.load(form)
+        except (OSError, yaml.YAMLError) as error:
+            raise AnsibleActionFail(
+                f"policies: {name!r} is no shipped policy ({', '.join(shipped)}), and no file that can be read as YAML "
+                f"({error}). Give one of these names, or the path of a policy on the control node"
+            ) from error
+        except WebopsError as error:
+            raise AnsibleActionFail(f"policy {name}: {error}") from error
 
     @staticmethod
     def _anchors(ca_path: object) -> certificate.Anchors:

@@ -71,6 +71,23 @@ options:
       - A PEM file, or a directory of PEM files, with the certificate authorities to trust instead of the system's. It
         is read on the control node.
     type: path
+  mozilla_version:
+    description:
+      - The version of Mozilla's guideline that RV(results[].mozilla) holds the endpoint against.
+    type: str
+    choices: ["5.7", "5.8", "6.0"]
+    default: "6.0"
+    version_added: 0.2.0
+  policies:
+    description:
+      - Further policies to hold the endpoints against, in RV(results[].policies).
+      - Each is the name of one that is shipped (V(bsi-tr-02102-2), V(ncsc-nl), V(nist-sp-800-52r2)) or the path of a
+        YAML file of the same form on the control node. The comments in a shipped file say what of it was compared with
+        its source.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
 notes:
   - Revocation is not checked - no CRL or OCSP server is contacted - and does not enter the grade. Nor does a key that
     another server uses with SSL 2.0 (DROWN), or one of Debian's weak keys of 2008.
@@ -184,9 +201,9 @@ results:
           C(trust).
         - The leaf and each certificate of the chain have C(subject), C(issuer), C(common_name), C(names),
           C(serial_number), C(not_before), C(not_after), C(days_left), C(key_type), C(key_bits),
-          C(rsa_equivalent_bits), C(rsa_public_exponent), C(signature_algorithm), C(self_issued),
-          C(sha256_fingerprint) and C(spki_sha256). One that cannot be parsed has C(error), C(sha256_fingerprint) and
-          C(size) instead.
+          C(curve), C(rsa_equivalent_bits), C(rsa_public_exponent), C(signature_algorithm), C(self_issued),
+          C(sha256_fingerprint), C(spki_sha256), C(ocsp_responders) and C(must_staple). One that cannot be parsed has
+          C(error), C(sha256_fingerprint) and C(size) instead.
         - C(trust) has C(trusted), C(reason) (V(expired), V(not_yet_valid), V(self_signed), V(chain_incomplete),
           V(unknown_issuer), V(untrusted_root), V(unreadable), V(not_for_servers), V(invalid_chain),
           V(weak_signature)), C(detail) and C(name_matches). Where a Python older than 3.10 scans and shows the leaf
@@ -232,6 +249,23 @@ results:
       returned: always
       type: list
       elements: dict
+    mozilla:
+      description:
+        - The endpoint held against the profiles of Mozilla's guideline, null when it could not be measured.
+        - C(version), C(profiles), C(best) (the strictest profile that it complies with for certain) and
+          C(best_possible) (the strictest that nothing measured contradicts). Each profile has the form of
+          RV(results[].policies[]).
+      returned: always
+      type: dict
+    policies:
+      description:
+        - What each of O(policies) says - C(name), C(version), C(source), C(compliant), C(undecided) and C(items).
+        - C(compliant) is null when something that matters was not measured; C(undecided) names it.
+        - Each of C(items) has C(item), C(expected), C(actual), C(status) (V(pass), V(fail), V(recommend), V(skipped)),
+          C(reason) and C(source).
+      returned: always
+      type: list
+      elements: dict
     not_tested:
       description: The facts that could not be measured - C(fact), C(reason).
       returned: always
@@ -253,7 +287,7 @@ schema_version:
   description: The version of this structure.
   returned: always
   type: str
-  sample: "1.0"
+  sample: "1.1"
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -272,6 +306,8 @@ def main() -> None:
             "delay": {"type": "float", "default": 0},
             "addresses": {"type": "str", "choices": ["first", "all"], "default": "first"},
             "ca_path": {"type": "path"},
+            "mozilla_version": {"type": "str", "choices": ["5.7", "5.8", "6.0"], "default": "6.0"},
+            "policies": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )

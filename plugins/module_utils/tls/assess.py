@@ -13,11 +13,12 @@ import base64
 import binascii
 import datetime
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import certificate, grade, registry
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import certificate, grade, mozilla, policy, registry
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 _LEAF_ALONE = "the Python that scans is older than 3.10 and shows the leaf of TLS 1.3 alone"
 _NOTHING: dict[str, object] = {
@@ -36,11 +37,22 @@ _NOTHING: dict[str, object] = {
 _NO_GRADE = grade.Grade(None, None, dict.fromkeys(("protocol", "key_exchange", "cipher_strength", "total")), [], [], [])
 
 
+@dataclass(frozen=True)
+class Rules:
+    """What results are held against, beside the grade: a version of Mozilla's guideline and further policies."""
+
+    mozilla_version: str = "6.0"
+    policies: tuple[policy.Policy, ...] = ()
+
+
 def assess(
-    scans: Sequence[Mapping[str, Any]], anchors: certificate.Anchors, now: datetime.datetime
+    scans: Sequence[Mapping[str, Any]],
+    anchors: certificate.Anchors,
+    now: datetime.datetime,
+    rules: Rules = Rules(),
 ) -> dict[str, object]:
     """Return ``results``, ``summary`` and ``schema_version`` for the facts of :func:`scan.scan_targets`."""
-    results = [assess_endpoint(facts, anchors, now) for facts in scans]
+    results = [assess_endpoint(facts, anchors, now, rules) for facts in scans]
     grades: dict[str, int] = {}
     for result in results:
         key = str(result["grade"])
@@ -58,12 +70,12 @@ def assess(
 
 
 def assess_endpoint(
-    facts: Mapping[str, Any], anchors: certificate.Anchors, now: datetime.datetime
+    facts: Mapping[str, Any], anchors: certificate.Anchors, now: datetime.datetime, rules: Rules = Rules()
 ) -> dict[str, object]:
     """Return the result of one endpoint; an unreachable one has the same keys, without facts and grade."""
     result: dict[str, object] = {**_NOTHING, **facts}
     if not facts["reachable"]:
-        return {**result, **_NO_GRADE.as_dict()}
+        return {**result, **_NO_GRADE.as_dict(), "mozilla": None, "policies": []}
     target = facts["target"]
     reference = str(target["server_name"] or target["host"])
     certificates = [_certificate(entry, anchors, reference, now) for entry in facts["certificates"]]
@@ -74,7 +86,12 @@ def assess_endpoint(
         notes.append({"fact": "certificates.chain", "reason": _LEAF_ALONE})
     notes.append({"fact": "revocation", "reason": "no CRL or OCSP server is asked"})
     result["not_tested"] = notes
-    return {**result, **grade.grade(view_of(result)).as_dict()}
+    result.update(grade.grade(view_of(result)).as_dict())
+    return {
+        **result,
+        "mozilla": mozilla.verdict(result, rules.mozilla_version),
+        "policies": [policy.check(each, result) for each in rules.policies],
+    }
 
 
 def _certificate(

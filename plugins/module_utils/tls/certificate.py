@@ -165,13 +165,40 @@ def describe(der: bytes, now: datetime.datetime) -> dict[str, object]:
         "days_left": (not_after - now).days,
         "key_type": key_type,
         "key_bits": key_bits,
+        "curve": _curve(certificate),
         "rsa_equivalent_bits": strength,
         "rsa_public_exponent": _public_exponent(certificate),
         "signature_algorithm": signature_algorithm(certificate),
         "self_issued": certificate.subject == certificate.issuer,
         "sha256_fingerprint": fingerprint,
         "spki_sha256": hashlib.sha256(_spki(certificate)).hexdigest(),
+        "ocsp_responders": _access_addresses(certificate, AuthorityInformationAccessOID.OCSP),
+        "must_staple": _must_staple(certificate),
     }
+
+
+def _curve(certificate: x509.Certificate) -> str | None:
+    key = certificate.public_key()
+    return key.curve.name if isinstance(key, ec.EllipticCurvePublicKey) else None
+
+
+def _access_addresses(certificate: x509.Certificate, method: x509.ObjectIdentifier) -> list[str]:
+    """Return where the authority information access extension points to for a method (RFC 5280 4.2.2.1)."""
+    try:
+        access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+    except x509.ExtensionNotFound:
+        return []
+    locations = [entry.access_location for entry in access if entry.access_method == method]
+    return [str(location.value) for location in locations if isinstance(location, x509.UniformResourceIdentifier)]
+
+
+def _must_staple(certificate: x509.Certificate) -> bool:
+    """Whether a certificate is good only together with a stapled OCSP response (RFC 7633)."""
+    try:
+        features = certificate.extensions.get_extension_for_class(x509.TLSFeature).value
+    except x509.ExtensionNotFound:
+        return False
+    return x509.TLSFeatureType.status_request in list(features)
 
 
 def _iso(moment: datetime.datetime) -> str:

@@ -199,9 +199,10 @@ def policy(version: str, name: str) -> tls_policy.Policy:
 
     The guideline says what a server is configured with. Of that, what makes a server weaker fails, what only serves
     fewer clients is a recommendation: TLS 1.3 is required, its suites and, where the profile has it, TLS 1.2 are
-    recommended, and nobody is told to offer TLS 1.0. A missing hybrid group is a recommendation, since OpenSSL has it from 3.5 on only; so is the
-    server's own order where the guideline leaves the choice to the client. Session tickets and TLS_FALLBACK_SCSV are
-    not part of the guideline. Raises InvalidInputError for a version or a profile that there is not.
+    recommended, and nobody is told to offer TLS 1.0. A missing hybrid group is a recommendation, since OpenSSL has it
+    from 3.5 on only; so is the server's own order where the guideline leaves the choice to the client. Session tickets
+    and TLS_FALLBACK_SCSV are not part of the guideline. Raises InvalidInputError for a version or a profile that there
+    is not.
     """
     profiles = profiles_of(version)
     if not isinstance(name, str) or name not in profiles:

@@ -224,9 +224,11 @@ def _ocsp_staple(result: Mapping[str, Any]) -> Seen:
     values: list[object] = []
     for entry in entries:
         leaf = entry["leaf"]
+        if "ocsp_responders" in leaf and not leaf["ocsp_responders"] and not leaf.get("must_staple"):
+            continue
         if "ocsp_responders" not in leaf or "stapled_ocsp" not in entry:
             reason = reason or "stapling was not measured"
-        elif leaf["ocsp_responders"] or leaf.get("must_staple"):
+        else:
             values.append(entry["stapled_ocsp"] is not None)
     reason = reason or gap(result, "stapled_ocsp", "ocsp_staple")
     if not values and not reason:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trustme
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import assess, certificate, registry
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import assess, certificate, policy, registry
 
 NOW = datetime.datetime.now(datetime.timezone.utc)
 
@@ -97,3 +97,30 @@ def test_the_signatures_of_leaf_and_chain_count_and_a_roots_does_not(ca: trustme
     ]
     (graded,) = assess.view_of(result).certificates
     assert graded.signature_algorithms == (leaf, chain)
+
+
+def test_a_result_is_held_against_the_guideline_and_the_policies(ca: trustme.CA) -> None:
+    own = policy.load(
+        {
+            "name": "ours",
+            "version": "1",
+            "source": "the test",
+            "rules": {"protocols": {"source": "1", "allowed": ["TLSv1.2"]}},
+        }
+    )
+    rules = assess.Rules("5.8", (own,))
+    result: Any = assess.assess_endpoint(facts(ca, True), certificate.Anchors([]), NOW, rules)
+    assert (result["mozilla"]["version"], sorted(result["mozilla"]["profiles"])) == (
+        "5.8",
+        ["intermediate", "modern", "old"],
+    )
+    assert [(each["name"], each["compliant"]) for each in result["policies"]] == [("ours", False)]
+    staple = [each for each in result["mozilla"]["profiles"]["modern"]["items"] if each["item"] == "ocsp_staple"]
+    assert [(each["status"], each["reason"]) for each in staple] == [
+        ("skipped", "no certificate names an OCSP responder")
+    ]
+
+
+def test_what_cannot_be_measured_is_held_against_nothing(ca: trustme.CA) -> None:
+    result = assess.assess_endpoint({**facts(ca, True), "reachable": False}, certificate.Anchors([]), NOW)
+    assert (result["mozilla"], result["policies"]) == (None, [])

@@ -268,3 +268,25 @@ def test_an_odd_certificate_is_read_without_a_warning() -> None:
         parsed = certificate.load_der(negative_serial)
 
     assert parsed is not None
+
+
+def test_a_certificate_says_its_curve_its_responders_and_whether_it_must_be_stapled() -> None:
+    places = (
+        (AuthorityInformationAccessOID.CA_ISSUERS, "http://ca.example.com/ca.der"),
+        (AuthorityInformationAccessOID.OCSP, "http://ocsp.example.com"),
+    )
+    access = x509.AuthorityInformationAccess(
+        [x509.AccessDescription(method, x509.UniformResourceIdentifier(url)) for method, url in places]
+    )
+    must_staple = x509.TLSFeature([x509.TLSFeatureType.status_request])
+    key = ec.generate_private_key(ec.SECP384R1())
+    leaf = Issued("www.example.com", extensions=[(access, False), (must_staple, False)], key=key)
+    described = certificate.describe(leaf.der, NOW)
+    assert described["curve"] == "secp384r1"
+    assert described["ocsp_responders"] == ["http://ocsp.example.com"]
+    assert described["must_staple"] is True
+
+
+def test_a_certificate_without_them_says_so() -> None:
+    described = certificate.describe(Issued("x", key=rsa.generate_private_key(65537, 2048)).der, NOW)
+    assert (described["curve"], described["ocsp_responders"], described["must_staple"]) == (None, [], False)
