@@ -32,8 +32,11 @@ options:
     description:
       - The endpoints to measure, all of them in one process.
       - Each is V(host), V(host:port), V([v6]:port), or a dictionary with C(host) and optionally C(port), C(server_name)
-        (the name to ask for and to look for in the certificate) and C(name) (what the result calls it).
-      - The port is V(443) unless it is given.
+        (the name to ask for and to look for in the certificate), C(starttls) and C(name) (what the result calls it).
+      - C(starttls) is the protocol in which TLS is asked for before it begins, since version 0.2.0 - V(smtp), V(lmtp),
+        V(imap), V(pop3), V(ftp), V(sieve), V(xmpp), V(xmpp-server), V(ldap), V(postgres), V(mysql), V(nntp) or V(irc).
+        At most two connections at once are made to such a server.
+      - The port is V(443), or that of C(starttls), unless it is given.
     type: list
     elements: raw
     required: true
@@ -111,6 +114,8 @@ EXAMPLES = r"""
         port: 8443
         server_name: www.example.com
         name: the second web server
+      - host: mail.example.com
+        starttls: smtp
     ca_path: /etc/ssl/own-ca.pem
   delegate_to: localhost
   register: tls
@@ -132,7 +137,7 @@ results:
   elements: dict
   contains:
     target:
-      description: What was asked for - C(name), C(host), C(port), C(server_name).
+      description: What was asked for - C(name), C(host), C(port), C(server_name), C(starttls).
       returned: always
       type: dict
     address:
@@ -152,7 +157,8 @@ results:
       description:
         - Why the target could not be measured - C(kind), C(message) and C(remedy) - or null.
         - The kinds are V(invalid_target), V(name_not_resolved), V(connection_refused), V(unreachable), V(timeout),
-          V(not_tls), V(malformed), V(connection_closed), V(server_name_refused).
+          V(not_tls), V(malformed), V(connection_closed), V(server_name_refused), V(starttls_refused), V(busy),
+          V(not_that_protocol).
       returned: always
       type: dict
     protocols:

@@ -212,10 +212,11 @@ class EndpointScan:
         name = self._target.reference_name
         shown = f"[{name}]" if ":" in name else name
         host = shown if self._target.port == 443 else f"{shown}:{self._target.port}"
+        requested = host if self._target.starttls is None else None
         session = self._session
         for _attempt in range(2):
             with session.turn():
-                self._visit = http_facts.visit(session.endpoint, self._name, host, session.timeout_seconds)
+                self._visit = http_facts.visit(session.endpoint, self._name, requested, session.timeout_seconds)
             if self._visit.certificates:  # else the handshake was not completed, which one reset can do
                 return
 

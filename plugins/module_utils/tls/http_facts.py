@@ -47,8 +47,13 @@ class Exchange:
     failure: str = ""
 
 
-def visit(endpoint: probe.Endpoint, server_name: str | None, host_header: str, timeout_seconds: float) -> Exchange:
-    """Do one handshake and one ``GET /``; everything that goes wrong is in the result."""
+def visit(
+    endpoint: probe.Endpoint, server_name: str | None, host_header: str | None, timeout_seconds: float
+) -> Exchange:
+    """Do one handshake and one ``GET /``; everything that goes wrong is in the result.
+
+    Without a ``host_header`` nothing is requested: the endpoint is known to speak something else than HTTP.
+    """
     exchange = Exchange()
     deadline = time.monotonic() + timeout_seconds
     try:
@@ -57,7 +62,10 @@ def visit(endpoint: probe.Endpoint, server_name: str | None, host_header: str, t
             with _context().wrap_socket(plain, server_hostname=server_name) as secure:
                 exchange.protocol = secure.version()
                 exchange.certificates, exchange.chain_complete = peer_chain(secure)
-                exchange.http, exchange.failure = _request(secure, host_header, deadline)
+                if host_header is None:
+                    exchange.http = parse_response(b"")
+                else:
+                    exchange.http, exchange.failure = _request(secure, host_header, deadline)
     except socket.timeout:
         exchange.failure = exchange.failure or f"no complete answer within {timeout_seconds:g} seconds"
     except ssl.SSLError as error:

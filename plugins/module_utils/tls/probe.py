@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import wire
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import starttls, wire
 
 ANSWER = "answer"
 ALERT = "alert"
@@ -28,17 +28,30 @@ REFUSED = "refused"
 UNREACHABLE = "unreachable"
 NOT_TLS = "not_tls"
 MALFORMED = "malformed"
+STARTTLS_REFUSED = "starttls_refused"
+BUSY = "busy"
+NOT_THAT_PROTOCOL = "not_that_protocol"
+BROKEN_OFF = "broken_off"
+# The dialogue before TLS came to no go-ahead: no hello was sent, so these say nothing about TLS.
+BEFORE_TLS = (STARTTLS_REFUSED, BUSY, NOT_THAT_PROTOCOL, BROKEN_OFF)
 
 _READ_BYTES = 16384
+_MOST_STARTTLS_CONNECTIONS = 2
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One resolved address and port."""
+    """One resolved address and port.
+
+    With ``starttls`` (a key of :data:`starttls.PROTOCOLS`) TLS is asked for in clear first, and ``starttls_name`` is
+    the server's name for the protocols that say it.
+    """
 
     family: int
     address: str
     port: int
+    starttls: str | None = None
+    starttls_name: str = ""
 
     @property
     def sockaddr(self) -> tuple[str, int]:
@@ -111,22 +124,28 @@ class Pacers:
         self._pacers: dict[tuple[str, int], Pacer] = {}
 
     def of(self, endpoint: Endpoint) -> Pacer:
-        """Return the one pacer of an endpoint."""
+        """Return the one pacer of an endpoint; servers with a dialogue before TLS often count connections."""
+        most = _MOST_STARTTLS_CONNECTIONS if endpoint.starttls else self._connections
         with self._lock:
             key = (endpoint.address, endpoint.port)
             if key not in self._pacers:
-                self._pacers[key] = Pacer(self._connections, self._delay_seconds)
+                self._pacers[key] = Pacer(min(most, self._connections), self._delay_seconds)
             return self._pacers[key]
 
 
 def connect(endpoint: Endpoint, deadline: float) -> socket.socket:
-    """Connect before a deadline (of :func:`time.monotonic`); raises ``OSError``."""
+    """Connect before a deadline (of :func:`time.monotonic`), up to where TLS begins; raises ``OSError``.
+
+    Where the dialogue before TLS comes to no go-ahead, that is a :class:`starttls.StartTlsError`.
+    """
     sock = socket.socket(endpoint.family, socket.SOCK_STREAM)
     try:
         sock.settimeout(_left(deadline))
         sock.connect(endpoint.sockaddr)
         with contextlib.suppress(OSError):  # the other side may have reset the connection already
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if endpoint.starttls is not None:
+            starttls.upgrade(sock, endpoint.starttls, endpoint.starttls_name, deadline)
     except BaseException:
         sock.close()
         raise
@@ -180,7 +199,7 @@ def _exchange(endpoint: Endpoint, hello: bytes, timeout_seconds: float, take: Ca
     try:
         sock = connect(endpoint, deadline)
     except OSError as error:
-        return _connect_failure(error, timeout_seconds)
+        return _connect_failure(endpoint, error, timeout_seconds)
     with sock:
         try:
             sock.sendall(hello)
@@ -208,9 +227,18 @@ def _left(deadline: float) -> float:
     return left
 
 
-def _connect_failure(error: OSError, timeout_seconds: float) -> Outcome:
+def _connect_failure(endpoint: Endpoint, error: OSError, timeout_seconds: float) -> Outcome:
+    if isinstance(error, starttls.StartTlsError):
+        kinds = {
+            starttls.REFUSED: STARTTLS_REFUSED,
+            starttls.BUSY: BUSY,
+            starttls.NOT_THAT_PROTOCOL: NOT_THAT_PROTOCOL,
+            starttls.BROKEN_OFF: BROKEN_OFF,
+        }
+        return Outcome(kinds[error.kind], str(error))
     if isinstance(error, socket.timeout):
-        return Outcome(TIMEOUT, f"no connection within {timeout_seconds:g} seconds")
+        what = f"connection with a go-ahead for TLS by {endpoint.starttls}" if endpoint.starttls else "connection"
+        return Outcome(TIMEOUT, f"no {what} within {timeout_seconds:g} seconds")
     if isinstance(error, ConnectionRefusedError):
         return Outcome(REFUSED, "nothing listens there: the connection was refused")
     if isinstance(error, ConnectionResetError):

@@ -51,7 +51,13 @@ def _scan_target(value: object, options: Options, pacers: probe.Pacers) -> list[
     try:
         target = parse_target(value)
     except InvalidInputError as error:
-        nobody: dict[str, object] = {"name": str(value), "host": "", "port": None, "server_name": None}
+        nobody: dict[str, object] = {
+            "name": str(value),
+            "host": "",
+            "port": None,
+            "server_name": None,
+            "starttls": None,
+        }
         return [_unreachable(nobody, [], "", _error("invalid_target", str(error), error.remedy))]
     try:
         endpoints = resolve(target, options.timeout_seconds)
@@ -113,8 +119,14 @@ def _contact_error(target: Target, endpoint: probe.Endpoint, outcome: probe.Outc
         probe.TIMEOUT: ("timeout", "Check for a firewall that drops packets, or raise timeout"),
         probe.NOT_TLS: ("not_tls", "Check the port: TLS must begin with the first byte"),
         probe.MALFORMED: ("malformed", "Check what listens there: it does not speak TLS as defined"),
+        probe.STARTTLS_REFUSED: ("starttls_refused", "Check that TLS is enabled there, and the port and protocol"),
+        probe.BUSY: ("busy", "Try again later, with a delay between connections"),
+        probe.NOT_THAT_PROTOCOL: ("not_that_protocol", "Check starttls and the port; leave it out for direct TLS"),
+        probe.BROKEN_OFF: ("connection_closed", "Check starttls, the port, and the server's log"),
         probe.ALERT: ("server_name_refused", "Set server_name to a name that the server knows"),
     }
+    if endpoint.starttls is not None and outcome.kind == probe.TIMEOUT:
+        remedies[probe.TIMEOUT] = ("timeout", "Check starttls, the port and the firewall, or raise timeout")
     kind, remedy = remedies.get(outcome.kind, ("connection_closed", "Check that this port speaks TLS, and its log"))
     where = target.name if endpoint.address == target.host else f"{target.name} ({endpoint.address})"
     detail = outcome.detail

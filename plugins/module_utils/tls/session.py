@@ -23,6 +23,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls import probe
 # handshake_failure, protocol_version, insufficient_security, inappropriate_fallback, unrecognized_name
 REFUSING_ALERTS = (40, 70, 71, 86, 112)
 _PAUSE_SECONDS = 0.1
+_BUSY_PAUSE_SECONDS = 1.0
 # A server that answers each question just in time, and accepts all there is to accept, would be asked for hours.
 _MOST_TIMEOUTS = 40
 
@@ -69,9 +70,10 @@ class Session:
                 if outcome.kind in (probe.ANSWER, probe.ALERT):
                     self._canary = hello
                     return outcome, place
-                if outcome.kind not in (probe.CLOSED, probe.RESET) or time.monotonic() > deadline:
+                repeat = outcome.kind in (probe.CLOSED, probe.RESET, probe.BUSY, probe.BROKEN_OFF)
+                if not repeat or time.monotonic() > deadline:
                     return outcome, place
-                time.sleep(_PAUSE_SECONDS)
+                time.sleep(_pause_seconds(outcome))
         return outcome, len(hellos) - 1
 
     def ask(self, hello: bytes, closing_refuses: bool = False) -> Reply:
@@ -100,6 +102,10 @@ class Session:
             detail = outcome.detail
             if outcome.kind == probe.TIMEOUT:
                 return Reply(reason=detail), None
+            if outcome.kind in probe.BEFORE_TLS:
+                if _attempt:
+                    return Reply(reason=detail), None
+                time.sleep(_pause_seconds(outcome))
         with self._pacer.alone():
             return (Reply(refused=True) if self._canary_lives() else Reply(reason=detail)), None
 
@@ -178,7 +184,7 @@ class Session:
         outcomes = [first]
         with self._pacer.alone():
             for _attempt in range(2 if closing_refuses else 1):
-                time.sleep(_PAUSE_SECONDS)
+                time.sleep(_pause_seconds(outcomes[-1]))
                 outcomes.append(self._send(hello))
                 reply = self._plain_reply(hello, outcomes[-1])
                 if reply is not None:
@@ -201,6 +207,11 @@ class Session:
             return False
         kind = self._send(self._canary).kind
         return kind == probe.ANSWER or (kind == probe.ALERT and not self._canary_was_answered)
+
+
+def _pause_seconds(outcome: probe.Outcome) -> float:
+    """Return how long to wait before the next question: longer where a server said that it is busy."""
+    return _BUSY_PAUSE_SECONDS if outcome.kind in probe.BEFORE_TLS else _PAUSE_SECONDS
 
 
 def alert_of(outcome: probe.Outcome) -> int | None:

@@ -13,14 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import starttls as dialogues
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.probe import Endpoint
 
 DEFAULT_PORT = 443
 # Sharp s, final sigma, the two joiners (RFC 5894 7.2): Python's codec is the older one, browsers use the newer.
 _DISPUTED = frozenset("\u00df\u03c2\u200c\u200d")
 _A_LABEL = "Write the name as it stands in the DNS, with xn-- labels"
-TARGET_KEYS = ("host", "port", "server_name", "name")
-_FORMS = "Write host, host:port, [v6]:port, or a dictionary with host, port, server_name and name"
+TARGET_KEYS = ("host", "port", "server_name", "starttls", "name")
+_FORMS = "Write host, host:port, [v6]:port, or a dictionary with host, port, server_name, starttls and name"
 
 
 class ResolveError(InvalidInputError):
@@ -32,13 +33,15 @@ class Target:
     """One endpoint to scan.
 
     ``server_name`` is what the hello asks for (RFC 6066), in ASCII, and ``None`` for an address, which has no name;
-    ``name`` is what the result calls the target.
+    ``name`` is what the result calls the target; ``starttls`` is the protocol that TLS is asked for in (a key of
+    :data:`starttls.PROTOCOLS`), ``None`` where TLS begins with the first byte.
     """
 
     host: str
     port: int
     server_name: str | None
     name: str
+    starttls: str | None = None
 
     @property
     def reference_name(self) -> str:
@@ -47,7 +50,13 @@ class Target:
 
     def as_dict(self) -> dict[str, object]:
         """Return the target as it stands in a result."""
-        return {"name": self.name, "host": self.host, "port": self.port, "server_name": self.server_name}
+        return {
+            "name": self.name,
+            "host": self.host,
+            "port": self.port,
+            "server_name": self.server_name,
+            "starttls": self.starttls,
+        }
 
 
 def parse_target(value: object) -> Target:
@@ -77,13 +86,34 @@ def _from_mapping(value: Mapping[object, object]) -> Target:
     port = value.get("port")
     name = value.get("name")
     server_name = value.get("server_name")
+    starttls = _starttls(value.get("starttls"), value)
     return _target(
         host.strip().strip("[]"),
-        DEFAULT_PORT if port is None else port,
+        _default_port(starttls, value) if port is None else port,
         None if server_name is None else str(server_name),
         None if name is None else str(name),
         value,
+        starttls,
     )
+
+
+def _starttls(protocol: object, given: object) -> str | None:
+    if protocol is None:
+        return None
+    if not isinstance(protocol, str) or protocol not in dialogues.PROTOCOLS:
+        raise InvalidInputError(
+            f"target {given!r}",
+            f"starttls {protocol!r} is no known protocol",
+            f"The protocols are {', '.join(dialogues.PROTOCOLS)}",
+        )
+    return protocol
+
+
+def _default_port(starttls: str | None, given: object) -> int:
+    port = DEFAULT_PORT if starttls is None else dialogues.PROTOCOLS[starttls].default_port
+    if port is None:
+        raise InvalidInputError(f"target {given!r}", f"{starttls} has no port of its own", "Write the port")
+    return port
 
 
 def split_host_port(text: str) -> tuple[str, object]:
@@ -99,7 +129,9 @@ def split_host_port(text: str) -> tuple[str, object]:
     return host, port if colon else DEFAULT_PORT
 
 
-def _target(host: str, port: object, server_name: str | None, name: str | None, given: object) -> Target:
+def _target(
+    host: str, port: object, server_name: str | None, name: str | None, given: object, starttls: str | None = None
+) -> Target:
     if "//" in f"{host}:{port}":
         raise InvalidInputError(f"target {given!r}", "it is a URL", _FORMS)
     number = _port(port, given)
@@ -111,7 +143,7 @@ def _target(host: str, port: object, server_name: str | None, name: str | None, 
     if server_name:
         sni = to_ascii(server_name.rstrip("."), given)
     label = name or (f"[{host}]:{number}" if ":" in host else f"{host}:{number}")
-    return Target(host=host, port=number, server_name=sni, name=label)
+    return Target(host=host, port=number, server_name=sni, name=label, starttls=starttls)
 
 
 def _port(port: object, given: object) -> int:
@@ -155,6 +187,7 @@ def resolve(target: Target, timeout_seconds: float) -> list[Endpoint]:
     The system's resolver knows no time limit, so it works in a thread of its own that is left behind when it is late.
     """
     host = target.host if is_address(target.host) else to_ascii(target.host, target.host)
+    said = target.reference_name if target.starttls else ""
     found: list[Endpoint] = []
     failure: list[str] = []
 
@@ -165,7 +198,7 @@ def resolve(target: Target, timeout_seconds: float) -> list[Endpoint]:
             failure.append(getattr(error, "strerror", None) or str(error))
             return
         for family, _kind, _protocol, _canonical, address in answers:
-            endpoint = Endpoint(int(family), str(address[0]), target.port)
+            endpoint = Endpoint(int(family), str(address[0]), target.port, target.starttls, said)
             if endpoint not in found:
                 found.append(endpoint)
 

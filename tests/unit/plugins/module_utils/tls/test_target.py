@@ -33,7 +33,13 @@ GOOD = [
 
 @pytest.mark.parametrize(("value", "host", "port", "server_name", "name"), GOOD)
 def test_good(value: object, host: str, port: int, server_name: str | None, name: str) -> None:
-    assert parse_target(value).as_dict() == {"host": host, "port": port, "server_name": server_name, "name": name}
+    assert parse_target(value).as_dict() == {
+        "host": host,
+        "port": port,
+        "server_name": server_name,
+        "name": name,
+        "starttls": None,
+    }
 
 
 BAD = [
