@@ -10,8 +10,10 @@ takes a ``question`` (lists in, a :class:`Reply` out) and knows nothing of conne
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import registry, wire
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.session import Reply
@@ -20,6 +22,16 @@ Numbers = tuple[int, ...]
 Question = Callable[[Numbers], Reply]
 JointQuestion = Callable[[Numbers, Numbers], Reply]
 
+Result = TypeVar("Result")
+
+
+class Together(Protocol):
+    """How tasks that do not depend on each other are run: the results come in the order of the tasks."""
+
+    def __call__(self, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
+        """Run the tasks."""
+
+
 # Some servers read no more than the first 64 suites, some choke on 128 and more.
 CHUNK = 64
 
@@ -27,6 +39,7 @@ SERVER = "server"
 CLIENT = "client"
 
 _PROTOCOL_VERSION = 70
+_ONLY_ONE = "the server accepts only one"
 _CONTRADICTION = "the server refused in the end what it had accepted, so the list may be too short"
 
 
@@ -46,48 +59,108 @@ class Found:
     last_alert: int | None = None
 
 
-def enumerate_suites(question: Question, version: int, candidates: Numbers, first: Reply) -> Found:
+def one_after_the_other(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
+    """Run tasks in their order."""
+    return [task() for task in tasks]
+
+
+def enumerate_suites(
+    question: Question, version: int, candidates: Numbers, first: Reply, together: Together = one_after_the_other
+) -> Found:
     """Enumerate the suites of one version up to TLS 1.2.
 
     ``candidates`` has the common suites first; ``first`` is the reply to its first :data:`CHUNK`. The rest is asked
-    for in long lists. That the server reads them to the end is proved by one more question, where what it accepts
-    stands last; where it does not, everything is asked again in chunks.
+    for in long lists, one of them reversed: what is picked from it shows whose order counts. Where the server does not
+    read long lists to their end, everything is asked again in chunks.
     """
     found = Found()
     if not _take(first, version, candidates, found):
         # An alert other than protocol_version may be about the suites; a closed connection was about the version.
         if first.refused and first.alert not in (None, _PROTOCOL_VERSION):
-            _by_chunks(question, version, candidates[CHUNK:], found)
-            _short_preference(question, version, candidates, found)
+            _by_short_lists(question, version, candidates[CHUNK:], found)
         return found
-    _exhaust(question, version, candidates, found)
-    left = tuple(number for number in candidates if number not in found.accepted)
-    pick = _pick(question((*left, *reversed(found.accepted))), version)
-    if pick in found.accepted and not found.gap:
-        _decide_preference(found, candidates, pick)
-        return found
-    found.gap = ""
-    _by_chunks(question, version, left, found)
-    _short_preference(question, version, candidates, found)
+    top, left, backwards = found.accepted[0], _left(candidates, found), tuple(reversed(candidates))
+    second, last = together((lambda: question(left), lambda: question(backwards)))
+    bottom = _pick(last, version)
+    if bottom is None or (bottom != top and _pick(second, version) is None):
+        _take(second, version, left, found)
+        _take(last, version, candidates, found)
+        _by_short_lists(question, version, candidates, found)
+    elif bottom == top:  # it stands near the end of the reversed list, which was read so far
+        _take(last, version, candidates, found)
+        if _take(second, version, left, found):
+            _exhaust(question, version, candidates, found)
+            found.preference = SERVER
+        else:
+            found.preference_gap = found.gap or _ONLY_ONE
+    else:
+        _take(second, version, left, found)
+        _take(last, version, candidates, found)
+        _from_both_ends(question, version, candidates, found, together)
     return found
+
+
+def _from_both_ends(question: Question, version: int, candidates: Numbers, found: Found, together: Together) -> None:
+    """Ask a server that seems to follow the client's order for the first and the last of what is left.
+
+    What it accepts stands behind what is left: when it picks the first of that, it has read the list and wants no more.
+    """
+    meeting = len(found.accepted) == 2  # the first and the last pick of what was left are the same
+    while True:
+        left, known = _left(candidates, found), tuple(sorted(found.accepted, key=candidates.index))
+        tasks = [functools.partial(question, (*left, *known)), functools.partial(question, tuple(reversed(left)))]
+        replies = together(tasks[:1] if meeting else tasks)
+        first, last = replies[0], replies[-1]
+        if not _take(first, version, (*left, *known), found):
+            if first.refused:
+                _by_short_lists(question, version, candidates, found)
+            found.preference_gap = found.preference_gap or found.gap
+            return
+        pick = _pick(first, version)
+        if pick in known and pick != known[0]:
+            _exhaust(question, version, candidates, found)
+            _rank(question, version, found)
+            return
+        if last is not first and last.flight is not None:
+            _take(last, version, left, found)
+        meeting = pick == _pick(last, version)
+        if len(found.accepted) == len(known):
+            found.accepted = list(known)
+            found.preference = CLIENT
+            return
+
+
+def _rank(question: Question, version: int, found: Found) -> None:
+    """Put what is accepted into the server's own order."""
+    unranked, ranked = list(found.accepted), found.accepted[:0]
+    while len(unranked) > 1:
+        pick = _pick(question(tuple(unranked)), version)
+        if pick not in unranked:
+            found.preference_gap = "the answers follow no order"
+            return
+        unranked.remove(pick)
+        ranked.append(pick)
+    found.accepted = ranked + unranked
+    found.preference = SERVER
 
 
 def _exhaust(question: Question, version: int, candidates: Numbers, found: Found) -> None:
     while True:
-        left = tuple(number for number in candidates if number not in found.accepted)
+        left = _left(candidates, found)
         if not left or not _take(question(left), version, left, found):
             return
 
 
 def _by_chunks(question: Question, version: int, candidates: Numbers, found: Found) -> None:
     for start in range(0, len(candidates), CHUNK):
-        _exhaust(question, version, candidates[start : start + CHUNK], found)
+        chunk = _left(candidates[start : start + CHUNK], found)
+        _exhaust(question, version, chunk, found)
         if found.gap or found.last_alert == _PROTOCOL_VERSION:
             return
 
 
 def _take(reply: Reply, version: int, offered: Numbers, found: Found) -> bool:
-    """Note what a reply says; return whether another suite was picked."""
+    """Note what a reply says; return whether one of the offered suites was picked."""
     hello = reply.flight.server_hello if reply.flight else None
     if reply.flight is None or hello is None:
         found.gap, found.last_alert = reply.reason, reply.alert
@@ -97,7 +170,8 @@ def _take(reply: Reply, version: int, offered: Numbers, found: Found) -> bool:
     if hello.cipher_suite not in offered:
         found.gap = f"the server picked suite 0x{hello.cipher_suite:04X}, which was not offered"
         return False
-    found.accepted.append(hello.cipher_suite)
+    if hello.cipher_suite not in found.accepted:
+        found.accepted.append(hello.cipher_suite)
     found.flights.append(reply.flight)
     return True
 
@@ -107,25 +181,24 @@ def _pick(reply: Reply, version: int) -> int | None:
     return hello.cipher_suite if hello is not None and hello.version == version else None
 
 
-def _short_preference(question: Question, version: int, candidates: Numbers, found: Found) -> None:
+def _by_short_lists(question: Question, version: int, candidates: Numbers, found: Found) -> None:
+    """Ask a server that reads no long lists for the rest, then for its order of what it accepts."""
+    found.gap = ""
+    _by_chunks(question, version, candidates, found)
     if not found.accepted:
         return
-    pick = _pick(question(tuple(reversed(found.accepted))[:CHUNK]), version)
-    if pick in found.accepted:
-        _decide_preference(found, candidates, pick)
-    else:
+    as_offered = tuple(sorted(found.accepted, key=candidates.index))[:CHUNK]
+    pick = _pick(question(tuple(reversed(as_offered))), version)
+    if pick not in as_offered:
         found.gap = found.gap or _CONTRADICTION
         found.preference_gap = found.gap
-
-
-def _decide_preference(found: Found, candidates: Numbers, pick: int) -> None:
-    """Decide whose order counts, from the picks and from the pick among the accepted in reversed order."""
-    if len(found.accepted) < 2:
-        found.preference_gap = "the server accepts only one"
-        return
-    as_offered = sorted(found.accepted, key=candidates.index)
-    follows_client = pick == found.accepted[-1] and found.accepted == as_offered
-    found.preference = CLIENT if follows_client else SERVER
+    elif len(as_offered) == 1:
+        found.preference_gap = _ONLY_ONE
+    elif pick == as_offered[-1] and _pick(question(as_offered), version) == as_offered[0]:
+        found.accepted = list(as_offered)
+        found.preference = CLIENT
+    else:
+        _rank(question, version, found)
 
 
 @dataclass
@@ -136,27 +209,56 @@ class Found13:
     groups: Found = field(default_factory=Found)
 
 
-def enumerate_tls13(question: JointQuestion, suites: Numbers, groups: Numbers) -> Found13:
-    """Enumerate suites and groups together: each HelloRetryRequest tells one of both (RFC 8446 4.1.4).
+def enumerate_tls13(
+    question: JointQuestion, suites: Numbers, groups: Numbers, together: Together = one_after_the_other
+) -> Found13:
+    """Enumerate suites and groups: each HelloRetryRequest, or ServerHello, tells one of both (RFC 8446 4.1.4).
 
-    When nothing is left of one list, the other goes on with what is known to be accepted of the first. Both have been
-    refused together by then: if there are more groups, there are no more suites.
+    The first two questions shrink both lists at once; the third reverses both (ChaCha20 stays last, since a server may
+    promote it when it comes first), which shows whose order counts. Then each list is asked to its end.
     """
     found = Found13()
-    while _take13(question(_left(suites, found.suites), _left(groups, found.groups)), found):
-        if not _left(suites, found.suites) or not _left(groups, found.groups):
-            break
-    if not found.suites.accepted or found.suites.gap:
+    if not _take13(question(suites, groups), found, suites, groups):
         found.groups.gap = found.suites.gap
         return found
-    known_groups, known_suites = tuple(found.groups.accepted), tuple(found.suites.accepted)
-    while _left(groups, found.groups) and _take13(question(known_suites, _left(groups, found.groups)), found, True):
-        pass
-    more_groups = len(found.groups.accepted) > len(known_groups)
-    while _left(suites, found.suites) and not more_groups:
-        if not _take13(question(_left(suites, found.suites), known_groups), found, False):
-            break
-    _preference13(question, found)
+    top = found.suites.accepted[0], found.groups.accepted[0]
+    left, backwards = _left(suites, found.suites), _chacha20_last(tuple(reversed(suites)))
+    left_groups = _left(groups, found.groups)
+    second, last = together((lambda: question(left, left_groups), lambda: question(backwards, tuple(reversed(groups)))))
+    if second.flight is not None:
+        _take13(second, found, left, left_groups)
+    bottom = _picks13(last)
+    if bottom is None:
+        found.suites.preference_gap = found.groups.preference_gap = last.reason or _CONTRADICTION
+    else:
+        _take13(last, found, suites, groups)
+    together(
+        (
+            lambda: _exhaust_suites13(question, suites, top[1:], found),
+            lambda: exhaust_groups13(question, groups, top[:1], found),
+        )
+    )
+    if last.refused:
+        found.suites.gap = found.groups.gap = _CONTRADICTION
+    if bottom is not None:
+        _preference13(found, suites, groups, top, bottom)
+    return found
+
+
+def enumerate_tls13_by_parts(
+    question: JointQuestion, suites: Numbers, parts: Sequence[Numbers], together: Together = one_after_the_other
+) -> Found13:
+    """Do what :func:`enumerate_tls13` does where the groups cannot be asked for in one hello."""
+    found = Found13()
+    gaps = []
+    for part in parts:
+        if found.suites.accepted:
+            exhaust_groups13(question, part, tuple(found.suites.accepted), found)
+            found.groups.preference, found.groups.preference_gap = None, "the groups were asked for in parts"
+        else:
+            found = enumerate_tls13(question, suites, part, together)
+        gaps.append(found.groups.gap)
+    found.groups.gap = next(filter(None, gaps), "")
     return found
 
 
@@ -164,38 +266,80 @@ def _left(candidates: Numbers, found: Found) -> Numbers:
     return tuple(number for number in candidates if number not in found.accepted)
 
 
-def _take13(reply: Reply, found: Found13, groups_only: bool | None = None) -> bool:
-    """Note one answer; ``groups_only`` is ``None`` while both lists shrink, else which of them does."""
+def _picks13(reply: Reply) -> tuple[int, int] | None:
     hello = reply.flight.server_hello if reply.flight else None
     if hello is None or hello.version != registry.TLS13 or hello.group is None:
-        lists = {None: (found.suites, found.groups), False: (found.suites,), True: (found.groups,)}[groups_only]
-        for part in lists:
-            part.gap, part.last_alert = reply.reason, reply.alert
+        return None
+    return hello.cipher_suite, hello.group
+
+
+def _take13(reply: Reply, found: Found13, suites: Numbers, groups: Numbers) -> bool:
+    """Note one answer to a question about both lists; return whether it picked of both what was offered."""
+    picks = _picks13(reply)
+    if picks is None:
+        found.suites.gap, found.suites.last_alert = reply.reason, reply.alert
         return False
-    for part, number in ((found.suites, hello.cipher_suite), (found.groups, hello.group)):
-        if number not in part.accepted:
-            part.accepted.append(number)
-        elif groups_only is None or (part is found.groups) == groups_only:
+    for part, offered, number in ((found.suites, suites, picks[0]), (found.groups, groups, picks[1])):
+        if number not in offered:
             part.gap = f"the server picked 0x{number:04X}, which was not offered"
             return False
+        if number not in part.accepted:
+            part.accepted.append(number)
     return True
 
 
-def _preference13(question: JointQuestion, found: Found13) -> None:
-    """Ask once more with both lists reversed, ChaCha20 still last (a server may promote it when it comes first)."""
-    chacha = [number for number in found.suites.accepted if "CHACHA20" in registry.CIPHER_SUITE_NAMES.get(number, "")]
-    order = tuple(number for number in reversed(found.suites.accepted) if number not in chacha) + tuple(chacha)
-    reply = question(order, tuple(reversed(found.groups.accepted)))
-    hello = reply.flight.server_hello if reply.flight else None
-    if hello is None or hello.group is None:
-        found.suites.preference_gap = reply.reason or _CONTRADICTION
-        if not reply.reason:
-            found.suites.gap = found.groups.gap = _CONTRADICTION
-        return
-    if order[0] == found.suites.accepted[0]:
-        found.suites.preference_gap = "too few cipher suites beside ChaCha20 to tell"
-    else:
-        found.suites.preference = CLIENT if hello.cipher_suite == order[0] else SERVER
+def _exhaust_suites13(question: JointQuestion, candidates: Numbers, groups: Numbers, found: Found13) -> None:
+    _exhaust_part13(lambda left: question(left, groups), candidates, found.suites, 0)
+
+
+def exhaust_groups13(question: JointQuestion, candidates: Numbers, suites: Numbers, found: Found13) -> None:
+    """Find which more of the groups go with suites that are known to be accepted."""
+    _exhaust_part13(lambda left: question(suites, left), candidates, found.groups, 1)
+
+
+def _exhaust_part13(question: Question, candidates: Numbers, part: Found, place: int) -> None:
+    while not part.gap:
+        left = _left(candidates, part)
+        if not left:
+            return
+        reply = question(left)
+        picks = _picks13(reply)
+        if picks is None:
+            part.gap, part.last_alert = reply.reason, reply.alert
+            return
+        if picks[place] not in left:
+            part.gap = f"the server picked 0x{picks[place]:04X}, which was not offered"
+            return
+        part.accepted.append(picks[place])
+
+
+def _chacha20_last(suites: Numbers) -> Numbers:
+    return tuple(sorted(suites, key=is_chacha20))
+
+
+def is_chacha20(suite: int) -> bool:
+    """Whether a suite encrypts with ChaCha20."""
+    return "CHACHA20" in registry.CIPHER_SUITE_NAMES.get(suite, "")
+
+
+def _preference13(
+    found: Found13, suites: Numbers, groups: Numbers, top: tuple[int, int], bottom: tuple[int, int]
+) -> None:
+    """Decide whose order counts: who picks the same from a list and from the reversed list has its own."""
+    for part, offered, first, last in (
+        (found.suites, suites, top[0], bottom[0]),
+        (found.groups, groups, top[1], bottom[1]),
+    ):
+        if first != last:
+            part.preference = CLIENT
+            part.accepted.sort(key=offered.index)
+        elif len(part.accepted) < 2:
+            part.preference_gap = _ONLY_ONE
+        else:
+            part.preference = SERVER
+    others = [suite for suite in found.suites.accepted if not is_chacha20(suite)]
+    if found.suites.preference == SERVER and len(others) < 2 and others[:1] == [top[0]]:
+        found.suites.preference, found.suites.preference_gap = None, "too few cipher suites beside ChaCha20 to tell"
 
 
 def groups_between(picks: Sequence[tuple[bool, int]], candidates: Numbers) -> tuple[Numbers, bool]:

@@ -12,12 +12,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import registry, wire
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import dh_primes, registry, wire
 
 NamedFlights = Iterable[tuple[str, wire.Flight]]
 
 _RENEGOTIATION_INFO = 65281
 _EXTENDED_MASTER_SECRET = 23
+
+# The end of a ServerHello's random (RFC 8446 4.1.3): "this server could do better", by the version that it answers.
+_SENTINELS: dict[int, bytes] = {
+    registry.TLS12: b"DOWNGRD\x01",
+    registry.TLS11: b"DOWNGRD\x00",
+    registry.TLS10: b"DOWNGRD\x00",
+}
 
 _EC_PUBLIC_KEY = bytes.fromhex("06072a8648ce3d0201")
 _RSA_PUBLIC_KEY = bytes.fromhex("06092a864886f70d010101")
@@ -73,10 +80,51 @@ def dh_parameters(flights: NamedFlights) -> list[dict[str, object]]:
             "protocol": name,
             "bits": exchange.dh_prime_bits,
             "prime_sha256": exchange.dh_prime_sha256,
+            "known_prime": dh_primes.name_of(exchange.dh_prime_sha256 or ""),
         }
         if entry not in found:
             found.append(entry)
     return found
+
+
+def key_reuse(flights: NamedFlights) -> dict[str, bool | None]:
+    """Return for ``DHE`` and ``ECDHE`` whether a public value came twice; ``None`` with fewer than two to compare."""
+    seen: dict[str, list[str]] = {"DHE": [], "ECDHE": []}
+    for _name, flight in flights:
+        exchange = flight.key_exchange
+        if exchange is not None and exchange.public_sha256 is not None:
+            seen["DHE" if exchange.dh_prime_bits is not None else "ECDHE"].append(exchange.public_sha256)
+    return {name: len(set(values)) < len(values) if len(values) > 1 else None for name, values in seen.items()}
+
+
+def signature_schemes(flights: NamedFlights) -> dict[str, list[int]]:
+    """Return for each protocol with such numbers the signature schemes that key exchanges were signed with."""
+    found: dict[str, list[int]] = {}
+    for name, flight in flights:
+        scheme = flight.key_exchange.signature_scheme if flight.key_exchange else None
+        if scheme is not None and scheme not in found.setdefault(name, []):
+            found[name].append(scheme)
+    return found
+
+
+def client_certificate(flights: NamedFlights) -> str:
+    """Return ``requested``, ``not_requested`` or, without any complete answer, ``not_tested``."""
+    shown = [flight for _name, flight in flights]
+    if any(flight.client_certificate_requested for flight in shown):
+        return "requested"
+    return "not_requested" if any(flight.complete for flight in shown) else "not_tested"
+
+
+def downgrade_sentinel(flights: NamedFlights, offers_tls13: bool) -> str:
+    """Return whether a server that could do TLS 1.3 says so whenever it is asked for less (RFC 8446 4.1.3)."""
+    answers = [
+        hello.random.endswith(_SENTINELS[hello.version])
+        for _name, hello in _hellos(flights)
+        if hello.version in _SENTINELS
+    ]
+    if not offers_tls13 or not answers:
+        return "not_applicable"
+    return "present" if all(answers) else "missing"
 
 
 def left_out(name: str, flight: wire.Flight) -> list[str]:

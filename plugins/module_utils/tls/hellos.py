@@ -8,22 +8,10 @@ from __future__ import annotations
 
 import os
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import registry, wire
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import key_shares, registry, wire
 
-# Public values that are valid without a private key of ours: the generators of the curves (SEC 2, RFC 7748 4.1, 4.2).
-# The server computes with them what nobody needs.
-_GENERATORS: dict[int, bytes] = {
-    0x001D: b"\x09" + bytes(31),
-    0x0017: bytes.fromhex(
-        "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
-        "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"
-    ),
-    0x0018: bytes.fromhex(
-        "04aa87ca22be8b05378eb1c71ef320ad746e1d3b628ba79b9859f741e082542a385502f25dbf55296c3a545e3872760ab7"
-        "3617de4a96262c6f5d9e98bf9292dc29f8f41dbd289a147ce9da3113b5f0b8c00a60b1ce1d7e819d7a431d7c90ea0e5f"
-    ),
-}
-
+# What is offered to a web server (RFC 7301 6, RFC 9113 3.2).
+ALPN_PROTOCOLS = ("h2", "http/1.1")
 # Deflate first: a server that can compress says so (RFC 3749).
 _COMPRESSION = (1, 0)
 
@@ -34,11 +22,13 @@ def up_to_tls12(
     suites: tuple[int, ...],
     groups: tuple[int, ...] = registry.TLS12_GROUPS,
     schemes: tuple[int, ...] = tuple(registry.SIGNATURE_SCHEMES),
+    protocols: tuple[str, ...] = (),
 ) -> bytes:
     """Return a hello of TLS 1.0 to 1.2, or of SSL 3.0, which has no extensions.
 
     It offers whatever the server might agree to, so that one answer tells many facts: compression, heartbeat, secure
-    renegotiation, tickets, extended master secret, encrypt-then-MAC.
+    renegotiation, tickets, extended master secret, encrypt-then-MAC, a stapled OCSP response, certificate timestamps.
+    ``protocols`` are offered by ALPN: not in every hello, since a server that knows none of them refuses all of it.
     """
     extensions: list[tuple[int, bytes]] = []
     if version >= registry.TLS10:
@@ -48,7 +38,9 @@ def up_to_tls12(
         extensions += [wire.EC_POINT_FORMATS, wire.SESSION_TICKET, wire.ENCRYPT_THEN_MAC]
         if version >= registry.TLS12:
             extensions.append(wire.signature_algorithms(schemes))
-        extensions.append(wire.HEARTBEAT)
+        extensions += [wire.HEARTBEAT, wire.STATUS_REQUEST, wire.SIGNED_CERTIFICATE_TIMESTAMP]
+        if protocols:
+            extensions.append(wire.alpn(protocols))
     hello = wire.ClientHello(version, suites, os.urandom(32), tuple(extensions), compression_methods=_COMPRESSION)
     return wire.encode_client_hello(hello)
 
@@ -58,15 +50,16 @@ def tls13(
     suites: tuple[int, ...],
     groups: tuple[int, ...],
     schemes: tuple[int, ...] = tuple(registry.SIGNATURE_SCHEMES),
-    share_of: int | None = None,
+    shared: tuple[int, ...] = (),
 ) -> bytes:
     """Return a hello that offers TLS 1.3 alone.
 
-    Without ``share_of`` it has no key share: the server names the group it wants in a HelloRetryRequest, and neither
-    side computes anything. With a group of :func:`can_share` it goes on to the ServerHello.
+    Without ``shared`` groups it has no key share: the server names the group it wants in a HelloRetryRequest, and
+    neither side computes anything. With a share of a group that it accepts the server goes on to the ServerHello.
     """
     extensions = [wire.server_name(server_name)] if server_name else []
-    shares = ((share_of, _GENERATORS[share_of]),) if share_of is not None else ()
+    values = ((group, key_shares.public_value(group)) for group in shared)
+    shares = tuple((group, value) for group, value in values if value is not None)
     extensions += [
         wire.supported_versions((registry.TLS13,)),
         wire.supported_groups(groups),
@@ -96,8 +89,3 @@ def any_version(server_name: str | None = None) -> bytes:
 def sslv2() -> bytes:
     """Return an SSL 2.0 hello."""
     return wire.encode_sslv2_hello(os.urandom(16))
-
-
-def can_share(group: int) -> bool:
-    """Whether :func:`tls13` has a key share of this group."""
-    return group in _GENERATORS

@@ -752,6 +752,7 @@ EXTENSIONS: dict[int, str] = {
     13: "signature_algorithms",
     15: "heartbeat",
     16: "application_layer_protocol_negotiation",
+    18: "signed_certificate_timestamp",
     21: "padding",
     22: "encrypt_then_mac",
     23: "extended_master_secret",

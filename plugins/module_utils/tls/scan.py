@@ -99,7 +99,7 @@ def scan_endpoint(
     scan = EndpointScan(target, session)
     outcome, place = session.first(scan.contact_hellos())
     if outcome.kind in (probe.ANSWER, probe.ALERT) and alert_of(outcome) != 112:
-        scan.run(outcome, place, options.connections_per_host)
+        scan.run(outcome, place)
         facts = scan.facts(addresses)
     else:
         facts = _unreachable(target.as_dict(), addresses, endpoint.address, _contact_error(target, endpoint, outcome))

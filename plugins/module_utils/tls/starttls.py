@@ -500,13 +500,14 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
 )
 
 
-def upgrade(sock: socket.socket, protocol: str, name: str, deadline: float) -> None:
+def upgrade(sock: socket.socket, protocol: str, name: str, deadline: float, appended: bytes = b"") -> None:
     """Talk until the server waits for a ClientHello; raises :class:`StartTlsError`, ``socket.timeout`` at the deadline.
 
     ``protocol`` is a key of :data:`PROTOCOLS`, ``name`` the server's name for protocols that say it, ``deadline`` a
-    moment of :func:`time.monotonic`.
+    moment of :func:`time.monotonic`. ``appended`` goes out in one piece with the request for TLS, to see what a server
+    does with it.
     """
     dialogue = PROTOCOLS[protocol]
     talk = Talk(sock, protocol, deadline)
-    talk.send(dialogue.prepare(talk, name))
+    talk.send(dialogue.prepare(talk, name) + appended)
     dialogue.go_ahead(talk)

@@ -32,7 +32,10 @@ _CERTIFICATE = 11
 _SERVER_KEY_EXCHANGE = 12
 _CERTIFICATE_REQUEST = 13
 _SERVER_HELLO_DONE = 14
+_CERTIFICATE_STATUS = 22
 
+EXT_ALPN = 16
+EXT_SIGNED_CERTIFICATE_TIMESTAMP = 18
 _EXT_PADDING = 21
 _EXT_SUPPORTED_VERSIONS = 43
 _EXT_KEY_SHARE = 51
@@ -127,8 +130,16 @@ def key_share(shares: tuple[tuple[int, bytes], ...]) -> tuple[int, bytes]:
     return _EXT_KEY_SHARE, _vector(entries, 2)
 
 
+def alpn(protocols: tuple[str, ...]) -> tuple[int, bytes]:
+    """Return the application_layer_protocol_negotiation extension (RFC 7301 3.1)."""
+    return EXT_ALPN, _vector(b"".join(_vector(name.encode("ascii"), 1) for name in protocols), 2)
+
+
+# A stapled OCSP response, of whatever responder (RFC 6066 8).
+STATUS_REQUEST = (5, b"\x01\x00\x00\x00\x00")
 EC_POINT_FORMATS = (11, b"\x01\x00")
 HEARTBEAT = (15, b"\x01")
+SIGNED_CERTIFICATE_TIMESTAMP = (18, b"")
 ENCRYPT_THEN_MAC = (22, b"")
 EXTENDED_MASTER_SECRET = (23, b"")
 SESSION_TICKET = (35, b"")
@@ -196,12 +207,16 @@ class ServerHello:
 
 @dataclass(frozen=True)
 class KeyExchange:
-    """The ephemeral parameters of a ServerKeyExchange: a named group, or a prime's size and digest."""
+    """The ephemeral parameters of a ServerKeyExchange: a named group, or a prime's size and digest.
+
+    ``public_sha256`` is the digest of the server's public value: one that is seen twice was used twice.
+    """
 
     group: int | None = None
     dh_prime_bits: int | None = None
     dh_prime_sha256: str | None = None
     signature_scheme: int | None = None
+    public_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -223,6 +238,7 @@ class Flight:
 
     server_hello: ServerHello | None = None
     certificates: list[bytes] = field(default_factory=list)
+    stapled_ocsp: bytes | None = None
     key_exchange: KeyExchange | None = None
     client_certificate_requested: bool = False
     alert: Alert | None = None
@@ -303,6 +319,8 @@ class FlightDecoder:
             raise DecodeError(f"handshake message {kind} came before the ServerHello")
         elif kind == _CERTIFICATE:
             flight.certificates = decode_certificates(body)
+        elif kind == _CERTIFICATE_STATUS:
+            flight.stapled_ocsp = decode_certificate_status(body)
         elif kind == _SERVER_KEY_EXCHANGE:
             hello = flight.server_hello
             flight.key_exchange = decode_key_exchange(body, hello.cipher_suite, hello.version)
@@ -346,6 +364,18 @@ def decode_certificates(body: bytes) -> list[bytes]:
     return found
 
 
+def decode_certificate_status(body: bytes) -> bytes | None:
+    """Return the DER of the OCSPResponse of a CertificateStatus message (RFC 6066 8); ``None`` for another kind."""
+    reader = Reader(body, "the certificate status")
+    return (reader.vector(3) or None) if reader.number(1) == 1 else None
+
+
+def decode_alpn(content: bytes) -> str:
+    """Return the protocol that a server selected, from the content of its extension (RFC 7301 3.1)."""
+    name = Reader(Reader(content, "the selected protocols").vector(2), "the selected protocol").vector(1)
+    return name.decode("ascii", "backslashreplace")
+
+
 def decode_key_exchange(body: bytes, suite_number: int, version: int) -> KeyExchange | None:
     """Decode the parameters of a ServerKeyExchange (RFC 5246 7.4.3, RFC 8422 5.4); ``None`` where there are none."""
     suite = registry.cipher_suite(suite_number)
@@ -356,18 +386,25 @@ def decode_key_exchange(body: bytes, suite_number: int, version: int) -> KeyExch
         if reader.number(1) != 3:
             return KeyExchange()  # explicit parameters: no named group
         group = reader.number(2)
-        reader.vector(1)
-        return KeyExchange(group=group, signature_scheme=_signature_scheme(reader, suite, version))
+        public = reader.vector(1)
+        return KeyExchange(
+            group=group, signature_scheme=_signature_scheme(reader, suite, version), public_sha256=_sha256(public)
+        )
     if suite.key_exchange != "DHE":
         return None
     prime = reader.vector(2).lstrip(b"\x00")
     reader.vector(2)
-    reader.vector(2)
+    public = reader.vector(2)
     return KeyExchange(
         dh_prime_bits=int.from_bytes(prime, "big").bit_length(),
-        dh_prime_sha256=hashlib.sha256(prime).hexdigest(),
+        dh_prime_sha256=_sha256(prime),
         signature_scheme=_signature_scheme(reader, suite, version),
+        public_sha256=_sha256(public),
     )
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _signature_scheme(reader: Reader, suite: registry.CipherSuite, version: int) -> int | None:

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import enumerate as enumeration
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import registry, wire
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import key_shares, registry, wire
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.session import Reply
 
 REFUSED = Reply(refused=True, alert=40)
@@ -20,15 +22,24 @@ def answer(version: int, suite: int, group: int | None = None, exchange: wire.Ke
 
 
 class Server:
-    """A server that follows the client's order, and refuses everything after ``patience`` questions."""
+    """A server that refuses everything after ``patience`` questions, and reads only so many suites of a list."""
 
-    def __init__(self, suites: tuple[int, ...], groups: tuple[int, ...] = (), patience: int = 1000) -> None:
+    def __init__(
+        self,
+        suites: tuple[int, ...],
+        groups: tuple[int, ...] = (),
+        patience: int = 1000,
+        own_order: bool = False,
+        reads: int = 1000,
+    ) -> None:
         self.suites, self.groups, self.patience, self.asked = suites, groups, patience, 0
+        self.own_order, self.reads = own_order, reads
 
     def tls12(self, suites: tuple[int, ...]) -> Reply:
         """Answer a list of suites."""
         self.asked += 1
-        pick = next((suite for suite in suites if suite in self.suites), None)
+        liked, others = (self.suites, suites[: self.reads]) if self.own_order else (suites[: self.reads], self.suites)
+        pick = next((suite for suite in liked if suite in others), None)
         return REFUSED if pick is None or self.asked > self.patience else answer(registry.TLS12, pick)
 
     def tls13(self, suites: tuple[int, ...], groups: tuple[int, ...]) -> Reply:
@@ -75,3 +86,37 @@ def test_an_answer_without_a_named_group_is_a_gap() -> None:
         lambda _groups: answer(registry.TLS12, 0xC02F, exchange=wire.KeyExchange()), (0x17,), ()
     )
     assert found.gap == "an answer named no group"
+
+
+@pytest.mark.parametrize(
+    ("places", "own_order", "asked"),
+    [
+        ((5,), False, 3),
+        ((5, 9), False, 4),
+        ((5, 9, 17), False, 5),
+        ((5, 9, 17, 20, 21, 30), False, 8),
+        ((5, 300), False, 4),
+        ((5,), True, 3),
+        ((9, 5, 17), True, 5),
+        ((300, 5), True, 6),
+        ((17, 300, 5, 9), True, 6),
+        ((300, 17, 5), True, 8),
+    ],
+)
+@pytest.mark.parametrize("reads", [1000, 64])
+def test_suites_with_their_order(places: tuple[int, ...], own_order: bool, asked: int, reads: int) -> None:
+    suites = tuple(SUITES[place] for place in places)
+    server = Server(suites, own_order=own_order, reads=reads)
+    found = up_to_tls12(server)
+    order = None if len(places) == 1 else enumeration.SERVER if own_order else enumeration.CLIENT
+    assert (set(found.accepted), found.gap, found.preference) == (set(suites), "", order)
+    if reads == 1000:
+        assert (found.accepted, server.asked) == (list(suites), asked)
+
+
+def test_groups_that_are_asked_for_in_parts() -> None:
+    suites, groups = registry.TLS13_CIPHER_SUITES[:3], (0x11EC, 0x001D, 0x0018, 0x0101)
+    parts = key_shares.in_few_hellos(registry.TLS13_GROUPS)
+    found = enumeration.enumerate_tls13_by_parts(Server(suites, groups).tls13, registry.TLS13_CIPHER_SUITES, parts)
+    assert (set(found.suites.accepted), set(found.groups.accepted)) == (set(suites), set(groups))
+    assert (found.suites.gap, found.groups.gap, found.groups.preference) == ("", "", None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls.http_facts import parse_hsts, parse_response
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.http_head import parse_hsts, parse_response
 
 VALID = [
     ("max-age=31536000", 31536000, False, False),

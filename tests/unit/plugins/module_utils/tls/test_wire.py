@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import ssl
 import struct
@@ -53,7 +54,8 @@ def test_a_flight_up_to_tls12(step: int) -> None:
     assert flight.server_hello.cipher_suite == 0xC02F
     assert 65281 in flight.server_hello.extensions
     assert flight.certificates == [b"abc", b"d"]
-    assert flight.key_exchange == wire.KeyExchange(group=0x001D, signature_scheme=0x0804)
+    public_sha256 = hashlib.sha256(bytes(32)).hexdigest()
+    assert flight.key_exchange == wire.KeyExchange(0x001D, signature_scheme=0x0804, public_sha256=public_sha256)
 
 
 def test_messages_may_be_split_over_records() -> None:
