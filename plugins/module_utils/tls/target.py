@@ -17,11 +17,12 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls import start
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.probe import Endpoint
 
 DEFAULT_PORT = 443
+_PLAIN_HTTP_PORT = 80
 # Sharp s, final sigma, the two joiners (RFC 5894 7.2): Python's codec is the older one, browsers use the newer.
 _DISPUTED = frozenset("\u00df\u03c2\u200c\u200d")
 _A_LABEL = "Write the name as it stands in the DNS, with xn-- labels"
-TARGET_KEYS = ("host", "port", "server_name", "starttls", "name")
-_FORMS = "Write host, host:port, [v6]:port, or a dictionary with host, port, server_name, starttls and name"
+TARGET_KEYS = ("host", "port", "server_name", "starttls", "http_port", "name")
+_FORMS = f"Write host, host:port, [v6]:port, or a dictionary of {', '.join(TARGET_KEYS)}"
 
 
 class ResolveError(InvalidInputError):
@@ -34,7 +35,8 @@ class Target:
 
     ``server_name`` is what the hello asks for (RFC 6066), in ASCII, and ``None`` for an address, which has no name;
     ``name`` is what the result calls the target; ``starttls`` is the protocol that TLS is asked for in (a key of
-    :data:`starttls.PROTOCOLS`), ``None`` where TLS begins with the first byte.
+    :data:`starttls.PROTOCOLS`), ``None`` where TLS begins with the first byte. ``http_port`` is where the same site
+    answers in clear, ``None`` where it is not known to.
     """
 
     host: str
@@ -42,6 +44,7 @@ class Target:
     server_name: str | None
     name: str
     starttls: str | None = None
+    http_port: int | None = None
 
     @property
     def reference_name(self) -> str:
@@ -56,6 +59,7 @@ class Target:
             "port": self.port,
             "server_name": self.server_name,
             "starttls": self.starttls,
+            "http_port": self.http_port,
         }
 
 
@@ -69,7 +73,7 @@ def parse_target(value: object) -> Target:
     if not isinstance(value, str):
         raise InvalidInputError(f"target {value!r}", f"it is a {type(value).__name__}", _FORMS)
     host, port = split_host_port(value.strip())
-    return _target(host, port, None, None, value)
+    return _target(host, _port(port, value), None, None, value)
 
 
 def _from_mapping(value: Mapping[object, object]) -> Target:
@@ -87,13 +91,15 @@ def _from_mapping(value: Mapping[object, object]) -> Target:
     name = value.get("name")
     server_name = value.get("server_name")
     starttls = _starttls(value.get("starttls"), value)
+    http_port = value.get("http_port")
     return _target(
         host.strip().strip("[]"),
-        _default_port(starttls, value) if port is None else port,
+        _default_port(starttls, value) if port is None else _port(port, value),
         None if server_name is None else str(server_name),
         None if name is None else str(name),
         value,
         starttls,
+        None if http_port is None else _port(http_port, value),
     )
 
 
@@ -130,11 +136,16 @@ def split_host_port(text: str) -> tuple[str, object]:
 
 
 def _target(
-    host: str, port: object, server_name: str | None, name: str | None, given: object, starttls: str | None = None
+    host: str,
+    port: int,
+    server_name: str | None,
+    name: str | None,
+    given: object,
+    starttls: str | None = None,
+    http_port: int | None = None,
 ) -> Target:
-    if "//" in f"{host}:{port}":
+    if "//" in host:
         raise InvalidInputError(f"target {given!r}", "it is a URL", _FORMS)
-    number = _port(port, given)
     if is_address(host):
         sni = None
     else:
@@ -142,12 +153,16 @@ def _target(
         sni = to_ascii(host, given)
     if server_name:
         sni = to_ascii(server_name.rstrip("."), given)
-    label = name or (f"[{host}]:{number}" if ":" in host else f"{host}:{number}")
-    return Target(host=host, port=number, server_name=sni, name=label, starttls=starttls)
+    label = name or (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    if http_port is None and port == DEFAULT_PORT and starttls is None:
+        http_port = _PLAIN_HTTP_PORT
+    return Target(host=host, port=port, server_name=sni, name=label, starttls=starttls, http_port=http_port)
 
 
 def _port(port: object, given: object) -> int:
     text = str(port)
+    if text.startswith("//"):
+        raise InvalidInputError(f"target {given!r}", "it is a URL", _FORMS)
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
         raise InvalidInputError(f"target {given!r}", f"the port {text!r} is none", "A port is a number from 1 to 65535")
     return int(text)

@@ -39,7 +39,21 @@ def test_good(value: object, host: str, port: int, server_name: str | None, name
         "server_name": server_name,
         "name": name,
         "starttls": None,
+        "http_port": 80 if port == 443 else None,
     }
+
+
+@pytest.mark.parametrize(
+    ("value", "http_port"),
+    [
+        ({"host": "a.example", "port": 8443, "http_port": "8080"}, 8080),
+        ({"host": "a.example", "http_port": 8080}, 8080),
+        ({"host": "a.example", "port": 443, "starttls": "smtp"}, None),
+        ("a.example:8443", None),
+    ],
+)
+def test_where_the_site_answers_in_clear(value: object, http_port: int | None) -> None:
+    assert parse_target(value).http_port == http_port
 
 
 BAD = [
@@ -49,6 +63,7 @@ BAD = [
     ("a.example:https", "the port 'https' is none"),
     ("a.example:١٢", "is none"),
     ({"host": "a.example", "port": True}, "the port 'True' is none"),
+    ({"host": "a.example", "http_port": 0}, "the port '0' is none"),
     ({"host": "a.example", "prot": 443}, "unknown option prot"),
     ({"port": 443}, "it has no host"),
     ({"host": ""}, "it has no host"),
