@@ -39,6 +39,7 @@ def facts_of(evidence: Evidence) -> dict[str, object]:
         "compression": flights.compression(shown),
         "renegotiation": {"secure": flights.secure_renegotiation(shown)},
         "downgrade_sentinel": _downgrade_sentinel(evidence),
+        "fallback_scsv": evidence.fallback_scsv,
         "client_certificate": flights.client_certificate(shown),
         "certificates": [_certificate(entry) for entry in evidence.certificates.values()],
         "http": evidence.visit.http,

@@ -33,7 +33,9 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls.target impor
 Result = TypeVar("Result")
 
 _OLD_VERSIONS = (registry.TLS11, registry.TLS10)
+_MOST_LINES = 16
 _PROTOCOL_VERSION = 70
+_INAPPROPRIATE_FALLBACK = 86
 _NO_APPLICATION_PROTOCOL = 120
 # Shares of these are tried on a server that seems to want one in the first hello: some of them every server has.
 _USUAL_SHARES = (0x11EC, 0x001D, 0x0017, 0x0018, 0x0019)
@@ -65,16 +67,17 @@ class EndpointScan:
 
     def run(self, contact: probe.Outcome, place: int) -> None:
         """Ask everything; ``contact`` is how the hello number ``place`` of :meth:`contact_hellos` was answered."""
-        with ThreadPoolExecutor(max_workers=8) as pool:
+        with ThreadPoolExecutor(max_workers=_MOST_LINES) as pool:
             tls12 = pool.submit(self._tls12, contact if place == 0 else None)
             tls13 = pool.submit(self._tls13)
             old = pool.submit(self._old_versions)
-            lines = [tls12, tls13, old, pool.submit(self._http)]
+            lines = [tls12, tls13, old, pool.submit(self._sslv3), pool.submit(self._sslv2), pool.submit(self._http)]
             for line, builds_on in (
                 (self._groups_up_to_tls12, (tls12, tls13, old)),
                 (self._finite_field_groups, (tls12, old)),
                 (self._without_name, (tls12, old)),
                 (self._chacha20_priority, (tls12,)),
+                (self._fallback_scsv, (tls12, old)),
             ):
                 lines.append(pool.submit(_after, builds_on, line))
             for running in lines:
@@ -100,7 +103,7 @@ class EndpointScan:
         return hellos.up_to_tls12(self._name, version, suites, groups)
 
     def _first_hello(self, version: int, protocols: tuple[str, ...] = ()) -> bytes:
-        suites = registry.suites_for_version(version)[: enumeration.CHUNK]
+        suites = enumeration.first_list(registry.suites_for_version(version))
         return hellos.up_to_tls12(self._name, version, suites, protocols=protocols)
 
     def _question(self, version: int) -> enumeration.Question:
@@ -167,10 +170,11 @@ class EndpointScan:
             found = self._enumerate(version, reply)
             # protocol_version refuses all that is below too
             refused = reply if not found.accepted and found.last_alert == _PROTOCOL_VERSION and not found.gap else None
-        self._sslv3_and_sslv2()
 
-    def _sslv3_and_sslv2(self) -> None:
+    def _sslv3(self) -> None:
         self._enumerate(registry.SSL3, self._session.ask(self._first_hello(registry.SSL3), True))
+
+    def _sslv2(self) -> None:
         reply, answer = self._session.ask_sslv2(hellos.sslv2())
         self._evidence.sslv2 = "offered" if answer else "not_offered" if reply.refused else "not_tested"
         if self._evidence.sslv2 == "not_tested":
@@ -343,6 +347,26 @@ class EndpointScan:
             self._note("chacha20_priority", reply.reason or "the server refused what it had accepted")
         else:
             self._evidence.chacha20_priority = answer.cipher_suite in first
+
+    def _fallback_scsv(self) -> None:
+        """Pretend to fall back to a version below the best (RFC 7507): a server that knows better refuses."""
+        evidence = self._evidence
+        versions = [version for version in (registry.TLS12, *_OLD_VERSIONS) if evidence.accepted(version)]
+        if len(versions) < 2:
+            unknown = [version for version in (registry.TLS12, *_OLD_VERSIONS) if evidence.gap(version)]
+            evidence.fallback_scsv = "not_tested" if unknown else "not_applicable"
+            if unknown:
+                self._note("fallback_scsv", "it is not known which versions are accepted")
+            return
+        # Some servers look for it at the end of the list alone.
+        suites = (*evidence.accepted(versions[1])[: enumeration.CHUNK], registry.FALLBACK_SCSV)
+        reply = self._session.ask(self._hello(versions[1], suites))
+        if reply.flight is not None:
+            evidence.fallback_scsv = "not_supported"
+        elif reply.alert == _INAPPROPRIATE_FALLBACK:
+            evidence.fallback_scsv = "supported"
+        else:
+            self._note("fallback_scsv", reply.reason or "the server refused with another alert")
 
     # --- the notes
 

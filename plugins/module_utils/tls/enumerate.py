@@ -34,6 +34,7 @@ class Together(Protocol):
 
 # Some servers read no more than the first 64 suites, some choke on 128 and more.
 CHUNK = 64
+_MOST_SUITES_READ_IN_PART = 128
 
 SERVER = "server"
 CLIENT = "client"
@@ -59,6 +60,11 @@ class Found:
     last_alert: int | None = None
 
 
+def first_list(candidates: Numbers) -> Numbers:
+    """Return what the first question about suites offers: all of them, or the first :data:`CHUNK` of too many."""
+    return candidates if len(candidates) < _MOST_SUITES_READ_IN_PART else candidates[:CHUNK]
+
+
 def one_after_the_other(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
     """Run tasks in their order."""
     return [task() for task in tasks]
@@ -69,15 +75,15 @@ def enumerate_suites(
 ) -> Found:
     """Enumerate the suites of one version up to TLS 1.2.
 
-    ``candidates`` has the common suites first; ``first`` is the reply to its first :data:`CHUNK`. The rest is asked
-    for in long lists, one of them reversed: what is picked from it shows whose order counts. Where the server does not
+    ``candidates`` has the common suites first; ``first`` is the reply to its :func:`first_list`. The rest is asked for
+    in long lists, one of them reversed: what is picked from it shows whose order counts. Where the server does not
     read long lists to their end, everything is asked again in chunks.
     """
     found = Found()
     if not _take(first, version, candidates, found):
         # An alert other than protocol_version may be about the suites; a closed connection was about the version.
         if first.refused and first.alert not in (None, _PROTOCOL_VERSION):
-            _by_short_lists(question, version, candidates[CHUNK:], found)
+            _by_short_lists(question, version, candidates[len(first_list(candidates)) :], found)
         return found
     top, left, backwards = found.accepted[0], _left(candidates, found), tuple(reversed(candidates))
     second, last = together((lambda: question(left), lambda: question(backwards)))
@@ -104,6 +110,7 @@ def _from_both_ends(question: Question, version: int, candidates: Numbers, found
     """Ask a server that seems to follow the client's order for the first and the last of what is left.
 
     What it accepts stands behind what is left: when it picks the first of that, it has read the list and wants no more.
+    When both ends meet in one suite although all that it likes was offered too, that suite was the last one.
     """
     meeting = len(found.accepted) == 2  # the first and the last pick of what was left are the same
     while True:
@@ -123,11 +130,13 @@ def _from_both_ends(question: Question, version: int, candidates: Numbers, found
             return
         if last is not first and last.flight is not None:
             _take(last, version, left, found)
-        meeting = pick == _pick(last, version)
-        if len(found.accepted) == len(known):
-            found.accepted = list(known)
+        met = pick == _pick(last, version)
+        nothing_left = pick in known or (met and not meeting and len(left) > 2 * _MOST_SUITES_READ_IN_PART)
+        if nothing_left:
+            found.accepted.sort(key=candidates.index)
             found.preference = CLIENT
             return
+        meeting = met
 
 
 def _rank(question: Question, version: int, found: Found) -> None:
@@ -214,8 +223,8 @@ def enumerate_tls13(
 ) -> Found13:
     """Enumerate suites and groups: each HelloRetryRequest, or ServerHello, tells one of both (RFC 8446 4.1.4).
 
-    The first two questions shrink both lists at once; the third reverses both (ChaCha20 stays last, since a server may
-    promote it when it comes first), which shows whose order counts. Then each list is asked to its end.
+    The first questions shrink both lists at once; one reverses both (ChaCha20 stays last, since a server may promote it
+    when it comes first), which shows whose order counts. Then each list is asked to its end.
     """
     found = Found13()
     if not _take13(question(suites, groups), found, suites, groups):
@@ -232,6 +241,8 @@ def enumerate_tls13(
         found.suites.preference_gap = found.groups.preference_gap = last.reason or _CONTRADICTION
     else:
         _take13(last, found, suites, groups)
+    if second.flight is not None and not found.suites.gap and not found.groups.gap:
+        _shrink_both(question, suites, groups, found)
     together(
         (
             lambda: _exhaust_suites13(question, suites, top[1:], found),
@@ -243,6 +254,15 @@ def enumerate_tls13(
     if bottom is not None:
         _preference13(found, suites, groups, top, bottom)
     return found
+
+
+def _shrink_both(question: JointQuestion, suites: Numbers, groups: Numbers, found: Found13) -> None:
+    """Ask once more for what is left of both lists: most servers accept three suites and three groups or more."""
+    left, left_groups = _left(suites, found.suites), _left(groups, found.groups)
+    if left and left_groups:
+        reply = question(left, left_groups)
+        if reply.flight is not None:
+            _take13(reply, found, left, left_groups)
 
 
 def enumerate_tls13_by_parts(

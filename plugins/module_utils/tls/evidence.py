@@ -47,6 +47,7 @@ class Evidence:
     flights: list[tuple[str, wire.Flight]] = field(default_factory=list)
     certificates: dict[str, ShownCertificate] = field(default_factory=dict)
     sslv2: str = "not_tested"
+    fallback_scsv: str = "not_tested"
     alpn: dict[str, list[str]] = field(default_factory=dict)
     chacha20_priority: bool | None = None
     visit: http_facts.Exchange = field(default_factory=http_facts.Exchange)
@@ -118,6 +119,10 @@ class Evidence:
         """Return the accepted suites of a version."""
         found = self.found13.suites if version == registry.TLS13 else self.found.get(version)
         return tuple(found.accepted) if found else ()
+
+    def gap(self, version: int) -> str:
+        """Return why the accepted suites of a version up to TLS 1.2 may be more than are known."""
+        return self.found[version].gap if version in self.found else "it was not asked for"
 
     def lists(self) -> list[tuple[int, Found]]:
         """Return the suites of each version from TLS 1.3 down to SSL 3.0."""

@@ -31,6 +31,9 @@ VERSION_NAMES: dict[int, str] = {
     TLS13: "TLSv1.3",
 }
 
+# "This is a retry with a lower version" (RFC 7507): no cipher suite, though it stands among them.
+FALLBACK_SCSV = 0x5600
+
 CIPHER_SUITE_NAMES: dict[int, str] = {
     0x0000: "TLS_NULL_WITH_NULL_NULL",
     0x0001: "TLS_RSA_WITH_NULL_MD5",

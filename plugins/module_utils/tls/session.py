@@ -92,8 +92,8 @@ class Session:
         if self.given_up:
             return Reply(reason=self.given_up), None
         detail = ""
-        for _attempt in range(2):
-            with self._pacer.alone(), self._counted():
+        for manners in (self._pacer.turn, self._pacer.alone):
+            with manners(), self._counted():
                 outcome, answer = probe.ask_sslv2(self.endpoint, hello, self.timeout_seconds)
             if answer is not None:
                 return Reply(), answer
@@ -103,7 +103,7 @@ class Session:
             if outcome.kind == probe.TIMEOUT:
                 return Reply(reason=detail), None
             if outcome.kind in probe.BEFORE_TLS:
-                if _attempt:
+                if manners == self._pacer.alone:
                     return Reply(reason=detail), None
                 time.sleep(_pause_seconds(outcome))
         with self._pacer.alone():

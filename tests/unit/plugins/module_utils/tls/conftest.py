@@ -108,13 +108,23 @@ class Servers:
         self._stack.callback(stop)
         return stub
 
-    def forward(self, port: int, disturb: Callable[[socket.socket, int], bool]) -> Stub:
-        """Start a proxy in front of ``port``; a connection that ``disturb`` returns true for goes no further."""
+    def forward(
+        self,
+        port: int,
+        disturb: Callable[[socket.socket, int], bool] = lambda _connection, _number: False,
+        change_hello: Callable[[bytes], bytes] | None = None,
+    ) -> Stub:
+        """Start a proxy in front of ``port``; a connection that ``disturb`` returns true for goes no further.
+
+        ``change_hello`` returns what is passed on of the first bytes.
+        """
 
         def handler(connection: socket.socket, number: int) -> None:
             if disturb(connection, number):
                 return
             with socket.create_connection(("127.0.0.1", port), timeout=5) as other:
+                if change_hello is not None:
+                    other.sendall(change_hello(connection.recv(16384)))
                 pump = threading.Thread(target=_copy, args=(connection, other), daemon=True)
                 pump.start()
                 _copy(other, connection)

@@ -124,6 +124,19 @@ def test_versions(
     assert verdict(facts, ca)["grade"] == letter
 
 
+def test_fallback_to_a_lower_version(servers: Servers) -> None:
+    several = ("-no_tls1_3", "-cipher", "ECDHE+AES:@SECLEVEL=0")
+    port = servers.openssl(*several)
+
+    def blind(hello: bytes) -> bytes:
+        """Leave TLS_FALLBACK_SCSV out, as a server reads the list that does not know it."""
+        return hello.replace(b"\x56\x00", b"\x00\xff")
+
+    assert facts_of(f"localhost:{port}")["fallback_scsv"] == "supported"
+    assert facts_of(f"localhost:{servers.forward(port, change_hello=blind).port}")["fallback_scsv"] == "not_supported"
+    assert facts_of(f"localhost:{servers.openssl()}")["fallback_scsv"] == "not_applicable"
+
+
 def test_both_certificates_are_found(servers: Servers, ca: trustme.CA) -> None:
     chain, key = servers.files(key_type=trustme.KeyType.ECDSA)
     port = servers.openssl("-dcert", chain, "-dkey", key, "-cipher", INTERMEDIATE, "-curves", "X25519:P-256:P-384")
@@ -156,7 +169,7 @@ def test_an_intermediate_server_costs_few_connections(servers: Servers) -> None:
     proxy = servers.forward(port, lambda _connection, _number: False)
     facts = facts_of({"host": "127.0.0.1", "port": proxy.port, "server_name": "localhost"})
     assert facts["connections"] == proxy.connections
-    assert proxy.connections <= 19
+    assert proxy.connections <= 18
 
 
 def test_hsts_is_read_on_whatever_status(servers: Servers, ca: trustme.CA) -> None:
@@ -229,14 +242,14 @@ def test_a_server_that_stops_answering_is_not_tested(servers: Servers, ca: trust
     port = servers.openssl("-cipher", INTERMEDIATE)
 
     def disturb(connection: socket.socket, number: int) -> bool:
-        if number > 6:
+        if number > 1:
             reset(connection)
-        return number > 6
+        return number > 1
 
     proxy = servers.forward(port, disturb)
     facts = facts_of(f"localhost:{proxy.port}")
     assert any("stopped answering" in entry["reason"] for entry in facts["not_tested"])
-    assert "not_offered" not in {e["status"] for e in facts["protocols"] if e["name"].startswith("SSL")}
+    assert {e["name"]: e["status"] for e in facts["protocols"] if e["status"] != "not_tested"} == {"TLSv1.2": "offered"}
     result = verdict(facts, ca)
     assert result["grade_is_upper_bound"] is True
 
