@@ -21,6 +21,8 @@ MAX_VALUE_CHARACTERS = 1024
 _MAX_COOKIES = 32
 
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+# A line that begins with white space goes on with the one before (obs-fold of RFC 9112 5.2).
+_FOLD = re.compile(r"\n[ \t]+")
 _STATUS = re.compile(r"HTTP/\d\.\d (\d{3})(?: |$)")
 # token and quoted-string of RFC 9110 5.6.2 and 5.6.4
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -121,7 +123,7 @@ def _without_interim(received: bytes) -> bytes:
 def parse_head(received: bytes) -> tuple[int | None, Fields]:
     """Return status and fields of the final response; the status of what is no HTTP is ``None``."""
     head = _BLANK_LINE.split(_without_interim(received), maxsplit=1)[0].decode("latin-1")
-    lines = head.replace("\r\n", "\n").split("\n")
+    lines = _FOLD.sub(" ", head.replace("\r\n", "\n")).split("\n")
     status = _STATUS.match(lines[0])
     return (int(status.group(1)), Fields(lines[1:])) if status else (None, Fields(()))
 
@@ -158,7 +160,7 @@ def location(status: int | None, fields: Fields) -> str | None:
         parts = urlsplit(values[0][:8192])
         return printable(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl())
     except ValueError:
-        return printable(re.split("[?#@]", values[0])[0])
+        return printable(re.sub("//[^/]*@", "//", re.split("[?#]", values[0][:8192])[0]))
 
 
 def _cookies_without(values: Sequence[str]) -> dict[str, list[str]]:
@@ -187,7 +189,7 @@ def parse_hsts(values: Sequence[str]) -> dict[str, object]:
         "max_age_seconds": None,
         "include_subdomains": False,
         "preload": False,
-        "value": values[0][:1024] if values else None,
+        "value": printable(values[0]) if values else None,
     }
     directives = _directives(values[0]) if values else None
     if directives is None:

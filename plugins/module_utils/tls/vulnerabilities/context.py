@@ -18,8 +18,9 @@ class ProbeContext:
     """The facts that probes start from.
 
     ``suites`` is version number -> accepted suites in the order found, for each version that is offered; ``extensions``
-    version number -> numbers of the extensions that were echoed in any answer; ``groups`` the named groups seen up to
-    TLS 1.2; ``leaves`` the DER of each leaf certificate seen; ``speaks_http`` whether ``GET /`` was answered with HTTP.
+    version number -> numbers of the extensions that were echoed in any answer, where a version that is not among them
+    was not looked at; ``groups`` the named groups seen up to TLS 1.2; ``leaves`` the DER of each leaf certificate seen;
+    ``speaks_http`` whether ``GET /`` was answered with HTTP.
     """
 
     session: Session

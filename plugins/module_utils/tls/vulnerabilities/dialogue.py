@@ -2,100 +2,134 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A conversation of records with a server up to TLS 1.2, before anything is encrypted.
+"""A conversation in clear with a server up to TLS 1.2, for the probes that need nothing encrypted.
 
-What the probes share that must say more than a hello: send records, read the answers one by one.
+A hello goes out, all up to the ServerHelloDone comes in; then the probe says what it has to say, and hears the answer.
 """
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import wire
+from ansible_collections.ringmaster.webops.plugins.module_utils.errors import MeasurementError
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import hellos, probe, records12, registry, wire
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.context import ProbeContext
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.handshaking import NotMeasuredError
 
-CONTENT_CHANGE_CIPHER_SPEC = 20
-CONTENT_APPLICATION_DATA = 23
-CONTENT_HEARTBEAT = 24
-
-CHANGE_CIPHER_SPEC = b"\x01"
-CLIENT_KEY_EXCHANGE = 16
-FINISHED = 20
-
-
-class Closed(Exception):
-    """The connection ended; ``by_reset`` says how."""
-
-    def __init__(self, by_reset: bool) -> None:
-        """Keep how it ended."""
-        super().__init__("reset" if by_reset else "closed")
-        self.by_reset = by_reset
+_ENDS = {probe.TIMEOUT: "silence", probe.CLOSED: "the connection was closed", probe.RESET: "the connection was reset"}
+_WARNING = 1
 
 
-class Dialogue:
-    """Records to and from one server over a connected socket.
+@dataclass(frozen=True)
+class Answer:
+    """What a server answered, or how it ended the connection: two answers are alike when they are equal.
 
-    Every method that reads raises :class:`socket.timeout` (``TimeoutError``) at its deadline, :class:`Closed` when the
-    server ends the connection, and :class:`wire.DecodeError` for what is no record of TLS.
+    ``kind`` is one of :mod:`probe`'s (``answer`` for any record but an alert), ``text`` says it in words, ``alert`` is
+    the number of an alert.
     """
 
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
-        """Talk over ``sock``; nothing is waited for after ``deadline`` (of :func:`time.monotonic`)."""
-        self._sock = sock
-        self._deadline = deadline
-        self._received = b""
-
-    def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
-        self._sock.settimeout(max(0.001, self._deadline - time.monotonic()))
-        try:
-            self._sock.sendall(data)
-        except (BrokenPipeError, ConnectionError) as error:
-            raise Closed(True) from error
-
-    def hello(self, hello: bytes) -> wire.Flight:
-        """Send a ClientHello and return the whole flight that answers it."""
-        self.send(hello)
-        decoder = wire.FlightDecoder()
-        while not decoder.flight.complete:
-            decoder.feed(self._receive(self._deadline))
-        return decoder.flight
-
-    def records(self, wait_seconds: float) -> Iterator[tuple[int, int, bytes]]:
-        """Give (content type, version, content) of each record that arrives within ``wait_seconds``."""
-        deadline = min(self._deadline, time.monotonic() + wait_seconds)
-        while True:
-            while len(self._received) < 5:
-                self._received += self._receive(deadline)
-            content, version, length = struct.unpack("!BHH", self._received[:5])
-            if version >> 8 != 3 or length > wire.MAX_RECORD_BYTES:
-                raise wire.NotTlsError(self._received)
-            while len(self._received) < 5 + length:
-                self._received += self._receive(deadline)
-            body, self._received = self._received[5 : 5 + length], self._received[5 + length :]
-            yield content, version, body
-
-    def _receive(self, deadline: float) -> bytes:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise socket.timeout("timed out")
-        self._sock.settimeout(left)
-        try:
-            data = self._sock.recv(16384)
-        except ConnectionError as error:
-            raise Closed(True) from error
-        if not data:
-            raise Closed(False)
-        return data
+    kind: str
+    text: str
+    alert: int | None = None
 
 
 def record(content: int, version: int, body: bytes) -> bytes:
-    """Return one record (RFC 5246 6.2.1)."""
+    """Return one record in clear (RFC 5246 6.2.1)."""
     return struct.pack("!BHH", content, version, len(body)) + body
 
 
 def handshake_message(kind: int, body: bytes) -> bytes:
     """Return one handshake message (RFC 5246 7.4)."""
     return bytes([kind]) + len(body).to_bytes(3, "big") + body
+
+
+def any_record(received: records12.Record) -> str:
+    """Say in words what a record is, without looking into it."""
+    return f"a record of type {received.content}"
+
+
+class Conversation:
+    """A connection on which it is the client's turn; ``flight`` and ``hello`` are what the server has said so far."""
+
+    def __init__(
+        self, sock: socket.socket, records: records12.Records, flight: wire.Flight, hello: wire.ServerHello
+    ) -> None:
+        """Go on where a server has said its ServerHelloDone."""
+        self.flight = flight
+        self.hello = hello
+        self._sock = sock
+        self._records = records
+
+    def say(self, wait_seconds: float, *spoken: tuple[int, bytes]) -> None:
+        """Send records (content type, body) in one piece; the answer is waited for no longer than ``wait_seconds``.
+
+        A connection that ends meanwhile shows in the answer: what came before its end can still be heard.
+        """
+        self._records.deadline = time.monotonic() + wait_seconds
+        self._sock.settimeout(wait_seconds)
+        with contextlib.suppress(OSError):
+            self._sock.sendall(b"".join(record(content, self.hello.version, body) for content, body in spoken))
+
+    def hear(self, name: Callable[[records12.Record], str] = any_record) -> Answer:
+        """Return the next alert or end of the connection, or the next record that ``name`` has a name for."""
+        try:
+            while True:
+                received = self._records.receive()
+                if received.content == wire.CONTENT_ALERT:
+                    return _alert(received.body)
+                text = name(received)
+                if text:
+                    return Answer(probe.ANSWER, text)
+        except records12.ConnectionEndedError as error:
+            return Answer(error.kind, _ENDS[error.kind])
+        except wire.DecodeError:
+            return Answer(probe.MALFORMED, "something that is no TLS")
+
+
+def _alert(body: bytes) -> Answer:
+    reader = wire.Reader(body, "an alert")
+    level, number = reader.number(1), reader.number(1)
+    text = f"alert {registry.alert_name(number)}"
+    return Answer(probe.ALERT, f"{text} (a warning)" if level == _WARNING else text, number)
+
+
+@contextlib.contextmanager
+def begin(context: ProbeContext, version: int, suites: tuple[int, ...]) -> Iterator[Conversation]:
+    """Say hello on a new connection and lend it when the server has said its ServerHelloDone.
+
+    The hello is that of the enumeration, and takes no longer than the session's timeout. Raises
+    :class:`NotMeasuredError` when it is not answered as it was before.
+    """
+    try:
+        with context.session.connection() as (sock, deadline):
+            records = records12.Records(sock, deadline)
+            sock.settimeout(max(0.001, deadline - time.monotonic()))
+            sock.sendall(hellos.up_to_tls12(context.server_name, version, suites))
+            yield Conversation(sock, records, *_flight(records, version, suites))
+    except MeasurementError as error:
+        raise NotMeasuredError(error.reason) from error
+    except OSError as error:
+        raise NotMeasuredError(f"no connection: {error.strerror or error}") from error
+
+
+def _flight(records: records12.Records, version: int, suites: tuple[int, ...]) -> tuple[wire.Flight, wire.ServerHello]:
+    """Read one record after the other, so that nothing is lost of what may follow the flight."""
+    decoder, content = wire.FlightDecoder(), wire.CONTENT_HANDSHAKE
+    while not decoder.flight.complete:
+        received = records.receive()
+        content = received.content
+        decoder.feed(record(content, version, received.body))
+    flight = decoder.flight
+    if flight.alert is not None:
+        raise NotMeasuredError(f"a hello that was answered before was answered with alert {flight.alert.name}")
+    hello = flight.server_hello
+    if content != wire.CONTENT_HANDSHAKE or hello is None:
+        raise NotMeasuredError("the server's flight has no end")
+    if hello.version != version or hello.cipher_suite not in suites:
+        raise NotMeasuredError("the server selected another version or cipher suite than it was asked for")
+    return flight, hello

@@ -1,0 +1,56 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which vulnerabilities are probed at which level, and the findings of all probes of one endpoint.
+
+``none`` and ``passive`` make no connection. ``active`` is what takes a handful of connections, ``deep`` adds what can
+take tens of them. Nothing that is sent can crash a sound server or makes an unsound one show its memory.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities import (
+    ccs_injection,
+    heartbleed,
+    padding_oracles,
+    renegotiation,
+    robot,
+    starttls_injection,
+    ticketbleed,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.context import ProbeContext
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.finding import Finding
+
+NONE, PASSIVE, ACTIVE, DEEP = "none", "passive", "active", "deep"
+LEVELS = (NONE, PASSIVE, ACTIVE, DEEP)
+
+Probe = Callable[[ProbeContext], Mapping[str, Finding]]
+
+
+def _named(name: str, probe: Callable[[ProbeContext], Finding]) -> Probe:
+    return lambda context: {name: probe(context)}
+
+
+_PROBES: Mapping[str, tuple[Probe, ...]] = MappingProxyType(
+    {
+        ACTIVE: (
+            renegotiation.probe,
+            _named("ccs_injection", ccs_injection.probe),
+            _named("heartbleed", heartbleed.probe),
+            _named("ticketbleed", ticketbleed.probe),
+            _named("starttls_injection", starttls_injection.probe),
+        ),
+        DEEP: (_named("robot", robot.probe), padding_oracles.probe),
+    }
+)
+
+
+def tasks(context: ProbeContext, level: str) -> list[Callable[[], Mapping[str, Finding]]]:
+    """Return what is to be run at a level of :data:`LEVELS`, in any order or side by side."""
+    levels = {ACTIVE: (ACTIVE,), DEEP: (ACTIVE, DEEP)}.get(level, ())
+    return [functools.partial(probe, context) for each in levels for probe in _PROBES[each]]
