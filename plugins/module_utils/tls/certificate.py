@@ -2,27 +2,25 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Certificates: what is in them, and whether a chain leads from a leaf to something that is trusted.
+"""What is in a certificate: names, validity, key, signature, and what its extensions say.
 
-A pure function of the DER that was measured, the trust anchors and a moment. The path is built here (RFC 5280 6.1:
-signatures, validity, basic constraints, path length, key usage, name constraints) and not by a library's web profile,
-because a weak key or an old signature must be told apart from a broken chain. It needs the Python package
-cryptography, on the control node only.
+Whether it is trusted is for chain.py. It needs the Python package cryptography, on the control node only.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import hashlib
-import ipaddress
 import ssl
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import der as der_reader
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import registry
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls.names import dns_name_matches, name_matches
 
 # Managed nodes do not have the package, and every file of the library must be importable there.
 CRYPTOGRAPHY_IMPORT_ERROR: ImportError | None = None
@@ -31,25 +29,22 @@ try:
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-    from cryptography.x509.oid import (
-        AuthorityInformationAccessOID,
-        ExtendedKeyUsageOID,
-        ExtensionOID,
-        NameOID,
-        SignatureAlgorithmOID,
-    )
+    from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID, SignatureAlgorithmOID
 
-    _UNDERSTOOD = frozenset(
-        (
-            ExtensionOID.BASIC_CONSTRAINTS,
-            ExtensionOID.KEY_USAGE,
-            ExtensionOID.EXTENDED_KEY_USAGE,
-            ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
-            ExtensionOID.NAME_CONSTRAINTS,
-            ExtensionOID.CERTIFICATE_POLICIES,
-            ExtensionOID.POLICY_CONSTRAINTS,
-            ExtensionOID.INHIBIT_ANY_POLICY,
-        )
+    if not hasattr(x509.Certificate, "public_key_algorithm_oid"):
+        raise ImportError("it is older than version 43")
+
+    # What the package raises for bytes that are not what they should be, or that it does not know: a LookupError
+    # for a TLS feature without a name, for one.
+    PARSE_ERRORS: tuple[type[Exception], ...] = (
+        ValueError,
+        TypeError,
+        LookupError,
+        OverflowError,
+        UnsupportedAlgorithm,
+        x509.InvalidVersion,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
     )
     _SIGNATURE_NAMES = {
         oid.dotted_string: name.strip("_").lower().replace("_", "-")
@@ -58,68 +53,68 @@ try:
     }
     # What the package has forgotten already (RFC 3279 2.2.1).
     _SIGNATURE_NAMES.update({"1.2.840.113549.1.1.2": "rsa-with-md2", "1.2.840.113549.1.1.3": "rsa-with-md4"})
-    if not hasattr(x509.Certificate, "not_valid_after_utc"):
-        raise ImportError("it is older than version 42")
+    _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 except ImportError as import_error:
     CRYPTOGRAPHY_IMPORT_ERROR = import_error
 
-
-_MAX_PATH = 10
-_MAX_TRIES = 200
+_DAY_SECONDS = 86400
+# The same intermediates and roots come again and again in one run.
+_PARSED_CERTIFICATES = 256
+_EC_PUBLIC_KEY = "1.2.840.10045.2.1"
+_ML_DSA_BASE = "2.16.840.1.101.3.4.3"
+# By object identifier, since the older versions of the package do not know these keys: the name, the size of the public
+# key in bits (FIPS 204, table 2), and the RSA equivalent of its security category 2, 3 or 5 (table 1).
+_ML_DSA = {
+    f"{_ML_DSA_BASE}.17": ("ML-DSA-44", 1312 * 8, 3072),
+    f"{_ML_DSA_BASE}.18": ("ML-DSA-65", 1952 * 8, 7680),
+    f"{_ML_DSA_BASE}.19": ("ML-DSA-87", 2592 * 8, 15360),
+}
 
 
 @dataclass(frozen=True)
-class Trust:
-    """Whether a chain is trusted; ``reason`` is empty when it is.
+class PublicKey:
+    """A public key: ``bits`` and ``rsa_equivalent_bits`` are 0 where its size cannot be told."""
 
-    Reasons: ``expired``, ``not_yet_valid``, ``self_signed``, ``chain_incomplete`` (an issuer was not sent that can be
-    fetched from the address in the certificate below it), ``unknown_issuer`` (neither sent nor trusted),
-    ``untrusted_root``, ``unreadable``, ``not_for_servers``, ``invalid_chain``, ``weak_signature``.
-    """
-
-    trusted: bool
-    reason: str
-    detail: str
-    name_matches: bool
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the verdict as it stands in a result."""
-        return {
-            "trusted": self.trusted,
-            "reason": self.reason or None,
-            "detail": self.detail or None,
-            "name_matches": self.name_matches,
-        }
-
-
-class _PathError(Exception):
-    """Why a path does not lead anywhere: a reason of :class:`Trust` and a detail."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
+    type: str
+    bits: int = 0
+    rsa_equivalent_bits: int = 0
+    curve: str | None = None
+    rsa_public_exponent: int | None = None
 
 
 @contextlib.contextmanager
-def _without_warnings() -> Iterator[None]:
+def without_warnings() -> Iterator[None]:
     """Keep off the screen what cryptography says of odd certificates, such as a serial number of zero."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
+@functools.lru_cache(maxsize=_PARSED_CERTIFICATES)
 def load_der(der: bytes) -> x509.Certificate | None:
-    """Parse a certificate; ``None`` where it is not one."""
+    """Parse a certificate; ``None`` where it is not one. A key of an unknown kind is no obstacle."""
     try:
-        with _without_warnings():
+        with without_warnings():
             certificate = x509.load_der_x509_certificate(der)
-            _parts = (certificate.subject, certificate.issuer, certificate.extensions, certificate.public_key())
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
-        return None
-    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+            _parts = (certificate.subject, certificate.issuer, certificate.extensions)
+    except PARSE_ERRORS:
         return None
     return certificate
+
+
+def by_subject(certificates: Iterable[x509.Certificate]) -> dict[bytes, list[x509.Certificate]]:
+    """Return certificates by the DER of their subject, in their order."""
+    found: dict[bytes, list[x509.Certificate]] = {}
+    for certificate in certificates:
+        found.setdefault(certificate.subject.public_bytes(), []).append(certificate)
+    return found
+
+
+def _load_pem(pem: str) -> x509.Certificate | None:
+    try:
+        return load_der(ssl.PEM_cert_to_DER_cert(pem))
+    except ValueError:
+        return None
 
 
 class Anchors:
@@ -127,18 +122,15 @@ class Anchors:
 
     def __init__(self, pems: Sequence[str]) -> None:
         """Parse PEM certificates; what cannot be parsed is left out, since nothing can chain to it."""
-        self._by_subject: dict[bytes, list[x509.Certificate]] = {}
-        for pem in pems:
-            try:
-                anchor = load_der(ssl.PEM_cert_to_DER_cert(pem))
-            except ValueError:
-                continue
-            if anchor is not None:
-                self._by_subject.setdefault(anchor.subject.public_bytes(), []).append(anchor)
+        self._by_subject = by_subject(filter(None, map(_load_pem, pems)))
 
     def __len__(self) -> int:
         """Return how many names are trusted."""
         return len(self._by_subject)
+
+    def __contains__(self, certificate: x509.Certificate) -> bool:
+        """Whether a certificate is itself an anchor."""
+        return certificate in self.named(certificate.subject)
 
     def named(self, subject: x509.Name) -> list[x509.Certificate]:
         """Return the anchors of a name."""
@@ -146,63 +138,56 @@ class Anchors:
 
 
 def describe(der: bytes, now: datetime.datetime) -> dict[str, object]:
-    """Return what is in a certificate; only size and fingerprint where it cannot be parsed (``error`` says so)."""
+    """Return what is in a certificate; only size and fingerprint where it cannot be parsed (``error`` says so).
+
+    ``validity_days`` counts begun days, both ends included (RFC 5280 4.1.2.5); ``days_left`` whole ones, negative when
+    it has expired. ``spki_sha256`` is ``None`` for a key of a kind that is not known.
+    """
     fingerprint = hashlib.sha256(der).hexdigest()
     certificate = load_der(der)
     if certificate is None:
         return {"error": "not a certificate that can be parsed", "sha256_fingerprint": fingerprint, "size": len(der)}
-    key_type, key_bits, strength = public_key_strength(certificate)
+    with without_warnings():
+        return {**_describe(certificate, now), "sha256_fingerprint": fingerprint}
+
+
+def _describe(certificate: x509.Certificate, now: datetime.datetime) -> dict[str, object]:
+    key = public_key(certificate)
+    not_before, not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     dns, addresses = subject_names(certificate)
-    not_after = certificate.not_valid_after_utc
     return {
         "subject": certificate.subject.rfc4514_string(),
         "issuer": certificate.issuer.rfc4514_string(),
         "common_name": _common_name(certificate.subject),
         "names": [*dns, *addresses],
         "serial_number": f"{certificate.serial_number:x}",
-        "not_before": _iso(certificate.not_valid_before_utc),
-        "not_after": _iso(not_after),
+        "not_before": iso(not_before),
+        "not_after": iso(not_after),
+        "validity_days": -(-(int((not_after - not_before).total_seconds()) + 1) // _DAY_SECONDS),
         "days_left": (not_after - now).days,
-        "key_type": key_type,
-        "key_bits": key_bits,
-        "curve": _curve(certificate),
-        "rsa_equivalent_bits": strength,
-        "rsa_public_exponent": _public_exponent(certificate),
+        "key_type": key.type,
+        "key_bits": key.bits,
+        "curve": key.curve,
+        "rsa_equivalent_bits": key.rsa_equivalent_bits,
+        "rsa_public_exponent": key.rsa_public_exponent,
         "signature_algorithm": signature_algorithm(certificate),
         "self_issued": certificate.subject == certificate.issuer,
-        "sha256_fingerprint": fingerprint,
-        "spki_sha256": hashlib.sha256(_spki(certificate)).hexdigest(),
+        "spki_sha256": _spki_sha256(certificate),
         "ocsp_responders": _access_addresses(certificate, AuthorityInformationAccessOID.OCSP),
+        "ca_issuers": issuer_addresses(certificate),
+        "crl_distribution_points": _crl_addresses(certificate),
         "must_staple": _must_staple(certificate),
     }
 
 
-def _curve(certificate: x509.Certificate) -> str | None:
-    key = certificate.public_key()
-    return key.curve.name if isinstance(key, ec.EllipticCurvePublicKey) else None
-
-
-def _access_addresses(certificate: x509.Certificate, method: x509.ObjectIdentifier) -> list[str]:
-    """Return where the authority information access extension points to for a method (RFC 5280 4.2.2.1)."""
-    try:
-        access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
-    except x509.ExtensionNotFound:
-        return []
-    locations = [entry.access_location for entry in access if entry.access_method == method]
-    return [str(location.value) for location in locations if isinstance(location, x509.UniformResourceIdentifier)]
-
-
-def _must_staple(certificate: x509.Certificate) -> bool:
-    """Whether a certificate is good only together with a stapled OCSP response (RFC 7633)."""
-    try:
-        features = certificate.extensions.get_extension_for_class(x509.TLSFeature).value
-    except x509.ExtensionNotFound:
-        return False
-    return x509.TLSFeatureType.status_request in list(features)
-
-
-def _iso(moment: datetime.datetime) -> str:
+def iso(moment: datetime.datetime) -> str:
+    """Return a moment in UTC as ISO 8601 says it, in seconds."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def called(certificate: x509.Certificate) -> str:
+    """Return the common name of a certificate's subject, or all of the subject, to speak of it."""
+    return _common_name(certificate.subject) or certificate.subject.rfc4514_string() or "a certificate without a name"
 
 
 def _common_name(name: x509.Name) -> str | None:
@@ -210,29 +195,47 @@ def _common_name(name: x509.Name) -> str | None:
     return str(values[0].value) if values else None
 
 
-def _spki(certificate: x509.Certificate) -> bytes:
-    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+# --- the key and the signature
 
 
-def _public_exponent(certificate: x509.Certificate) -> int | None:
-    key = certificate.public_key()
-    return key.public_numbers().e if isinstance(key, rsa.RSAPublicKey) else None
-
-
-def public_key_strength(certificate: x509.Certificate) -> tuple[str, int, int]:
-    """Return a key's type, its size in bits, and the size of an RSA key that is as strong."""
-    key = certificate.public_key()
+def public_key(certificate: x509.Certificate) -> PublicKey:
+    """Return a certificate's key; of one that cannot be used, as much as its object identifier and its DER tell."""
+    try:
+        key = certificate.public_key()
+    except PARSE_ERRORS:
+        return _unusable_key(certificate)
     if isinstance(key, rsa.RSAPublicKey):
-        return "RSA", key.key_size, key.key_size
+        return PublicKey("RSA", key.key_size, key.key_size, rsa_public_exponent=key.public_numbers().e)
     if isinstance(key, ec.EllipticCurvePublicKey):
-        return "ECDSA", key.key_size, registry.strength_of_curve_bits(key.key_size)
+        return PublicKey("ECDSA", key.key_size, registry.strength_of_curve_bits(key.key_size), key.curve.name)
     if isinstance(key, ed25519.Ed25519PublicKey):
-        return "Ed25519", 256, 3072
+        return PublicKey("Ed25519", 256, 3072)
     if isinstance(key, ed448.Ed448PublicKey):
-        return "Ed448", 448, 7680
+        return PublicKey("Ed448", 448, 7680)
     if isinstance(key, dsa.DSAPublicKey):
-        return "DSA", key.key_size, key.key_size
-    return "unknown", 0, 0
+        return PublicKey("DSA", key.key_size, key.key_size)
+    return _unusable_key(certificate)
+
+
+def _unusable_key(certificate: x509.Certificate) -> PublicKey:
+    oid = certificate.public_key_algorithm_oid.dotted_string
+    if oid in _ML_DSA:
+        return PublicKey(*_ML_DSA[oid])
+    if oid == _EC_PUBLIC_KEY:
+        return PublicKey("ECDSA")  # on a curve that the package does not know, or on one spelt out
+    numbers = der_reader.rsa_public_key(certificate.public_bytes(Encoding.DER))
+    if numbers is None:
+        return PublicKey("unknown")
+    modulus, exponent = numbers  # of an RSA key that no library wants to use, such as one with the exponent 1
+    return PublicKey("RSA", modulus.bit_length(), modulus.bit_length(), rsa_public_exponent=exponent)
+
+
+def _spki_sha256(certificate: x509.Certificate) -> str | None:
+    try:
+        spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except PARSE_ERRORS:
+        return None
+    return hashlib.sha256(spki).hexdigest()
 
 
 def signature_algorithm(certificate: x509.Certificate) -> str:
@@ -243,240 +246,82 @@ def signature_algorithm(certificate: x509.Certificate) -> str:
         return name
     try:  # the hash is a parameter of this algorithm (RFC 4055 3.1)
         used = certificate.signature_hash_algorithm
-    except (ValueError, UnsupportedAlgorithm):
+    except PARSE_ERRORS:
         return name
     return f"{name}-with-{used.name}" if used is not None else name
 
 
+def is_weak_signature(algorithm: str) -> bool:
+    """Whether a signature algorithm, by its name here, uses a hash that collisions are known for."""
+    return any(weak in algorithm for weak in ("sha1", "md5", "md4", "md2"))
+
+
+def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool | None:
+    """Whether an issuer's key made the signature of a certificate, and the names agree.
+
+    ``None`` when the names agree and the signature cannot be verified: by an algorithm or a key that the package does
+    not know, or does not use any more (MD5, SHA-1).
+    """
+    if certificate.issuer.public_bytes() != issuer.subject.public_bytes():
+        return False
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except InvalidSignature:
+        return False
+    except UnsupportedAlgorithm:
+        return None
+    except PARSE_ERRORS:  # an algorithm again, or a key or a certificate that is broken
+        return False if _is_verifiable(signature_algorithm(certificate)) else None
+    return True
+
+
+def _is_verifiable(algorithm: str) -> bool:
+    """Whether the package verifies signatures of an algorithm; one that has no name here is called by its OID."""
+    return not (is_weak_signature(algorithm) or algorithm.startswith("gost") or algorithm[:1].isdigit())
+
+
+# --- the extensions
+
+
+def extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
+    """Return the extension of a kind; ``None`` where a certificate has none."""
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
+
+
 def subject_names(certificate: x509.Certificate) -> tuple[list[str], list[str]]:
     """Return the DNS names and the addresses of the subject alternative name extension."""
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
+    names = extension(certificate, x509.SubjectAlternativeName)
+    if names is None:
         return [], []
     dns = [str(name) for name in names.get_values_for_type(x509.DNSName)]
     return dns, [str(address) for address in names.get_values_for_type(x509.IPAddress)]
 
 
-def judge_trust(chain_der: Sequence[bytes], anchors: Anchors, reference_name: str, now: datetime.datetime) -> Trust:
-    """Judge a chain as it was sent: whether a path leads from the leaf to an anchor, and the leaf is for this name."""
-    leaf = load_der(chain_der[0])
-    if leaf is None:
-        return Trust(False, "unreadable", "the server's certificate cannot be parsed", False)
-    matches = name_matches(reference_name, *subject_names(leaf))
-    sent = [certificate for certificate in map(load_der, chain_der[1:_MAX_PATH]) if certificate is not None]
-    try:
-        _check_leaf(leaf, now)
-        _Path(sent, anchors, now).build([leaf])
-    except _PathError as error:
-        return Trust(False, error.reason, error.detail, matches)
-    return Trust(True, "", "", matches)
+def issuer_addresses(certificate: x509.Certificate) -> list[str]:
+    """Return where the certificate of the issuer can be fetched (RFC 5280 4.2.2.1)."""
+    return _access_addresses(certificate, AuthorityInformationAccessOID.CA_ISSUERS)
 
 
-def _check_leaf(leaf: x509.Certificate, now: datetime.datetime) -> None:
-    _check_validity(leaf, now)
-    _check_critical(leaf)
-    _check_signature_hash(leaf)
-    _check_extended_key_usage(leaf, "the certificate")
-    usage = _key_usage(leaf)
-    if usage is not None and not (usage.digital_signature or usage.key_encipherment or usage.key_agreement):
-        raise _PathError("not_for_servers", "its key usage allows no key exchange")
+def _access_addresses(certificate: x509.Certificate, method: x509.ObjectIdentifier) -> list[str]:
+    """Return where the authority information access extension points to for a method (RFC 5280 4.2.2.1)."""
+    access = extension(certificate, x509.AuthorityInformationAccess)
+    return _uris(entry.access_location for entry in access or () if entry.access_method == method)
 
 
-def _check_extended_key_usage(certificate: x509.Certificate, whose: str) -> None:
-    """Check that a certificate may be a server's, or sign one: what an authority lacks, it cannot give away.
-
-    RFC 5280 4.2.1.12 says so of the leaf alone; OpenSSL and the browsers hold authorities to it too.
-    """
-    try:
-        usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except x509.ExtensionNotFound:
-        return
-    if not {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(usages):
-        raise _PathError("not_for_servers", f"the extended key usage of {whose} does not allow a server")
+def _crl_addresses(certificate: x509.Certificate) -> list[str]:
+    """Return where the certificate's revocation list is (RFC 5280 4.2.1.13)."""
+    points = extension(certificate, x509.CRLDistributionPoints)
+    return _uris(location for point in points or () for location in point.full_name or ())
 
 
-def _key_usage(certificate: x509.Certificate) -> x509.KeyUsage | None:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        return None
+def _uris(locations: Iterable[x509.GeneralName]) -> list[str]:
+    return [str(location.value) for location in locations if isinstance(location, x509.UniformResourceIdentifier)]
 
 
-def _check_validity(certificate: x509.Certificate, now: datetime.datetime) -> None:
-    whose = _common_name(certificate.subject) or certificate.subject.rfc4514_string()
-    if now > certificate.not_valid_after_utc:
-        raise _PathError("expired", f"{whose} expired on {_iso(certificate.not_valid_after_utc)}")
-    if now < certificate.not_valid_before_utc:
-        raise _PathError("not_yet_valid", f"{whose} is valid from {_iso(certificate.not_valid_before_utc)}")
-
-
-def _check_critical(certificate: x509.Certificate) -> None:
-    for extension in certificate.extensions:
-        if extension.critical and extension.oid not in _UNDERSTOOD:
-            raise _PathError("invalid_chain", f"a critical extension is not understood: {extension.oid.dotted_string}")
-
-
-def _check_signature_hash(certificate: x509.Certificate) -> None:
-    name = signature_algorithm(certificate)
-    if any(weak in name for weak in ("sha1", "md5", "md4", "md2")):
-        raise _PathError("weak_signature", f"a certificate of the chain is signed with {name}")
-
-
-class _Path:
-    """Search a path from a leaf to an anchor among the certificates that the server sent."""
-
-    def __init__(self, sent: Sequence[x509.Certificate], anchors: Anchors, now: datetime.datetime) -> None:
-        self._sent = sent
-        self._anchors = anchors
-        self._now = now
-        self._tries = 0
-
-    def build(self, path: list[x509.Certificate]) -> None:
-        """Return when an anchor is reached; raise :class:`_PathError` with the most telling reason when none is."""
-        last = path[-1]
-        if last in self._anchors.named(last.subject):
-            return None  # the anchor itself was sent, or the leaf is one
-        failures: list[_PathError] = []
-        for anchor in self._anchors.named(last.issuer):
-            if self._issued(last, anchor) and self._accepts(path, anchor, failures):
-                return None
-        for issuer in self._sent:
-            if issuer in path or issuer.subject != last.issuer or len(path) >= _MAX_PATH:
-                continue
-            if self._issued(last, issuer) and self._accepts(path, issuer, failures):
-                try:
-                    _check_signature_hash_unless_root(issuer)
-                    return self.build([*path, issuer])
-                except _PathError as error:
-                    failures.append(error)
-        raise failures[0] if failures else self._dead_end(path)
-
-    def _issued(self, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-        self._tries += 1
-        if self._tries > _MAX_TRIES:
-            raise _PathError("invalid_chain", f"no path was found in {_MAX_TRIES} tries")
-        try:
-            certificate.verify_directly_issued_by(issuer)
-        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-            return False
-        return True
-
-    def _accepts(self, path: list[x509.Certificate], issuer: x509.Certificate, failures: list[_PathError]) -> bool:
-        try:
-            _check_validity(issuer, self._now)
-            _check_critical(issuer)
-            _check_authority(issuer, path)
-        except _PathError as error:
-            failures.append(error)
-            return False
-        return True
-
-    @staticmethod
-    def _dead_end(path: list[x509.Certificate]) -> _PathError:
-        last = path[-1]
-        if last.subject == last.issuer:
-            if len(path) == 1:
-                return _PathError("self_signed", "the certificate is signed by itself and is not a trusted one")
-            return _PathError(
-                "untrusted_root", f"the chain ends in {last.subject.rfc4514_string()}, which is not trusted"
-            )
-        issuer = last.issuer.rfc4514_string()
-        if _has_issuer_address(last):
-            return _PathError("chain_incomplete", f"the certificate of {issuer} was not sent, only where to fetch it")
-        return _PathError("unknown_issuer", f"the issuer {issuer} was not sent and is not a trusted one")
-
-
-def _has_issuer_address(certificate: x509.Certificate) -> bool:
-    """Whether a certificate says where its issuer's can be fetched (RFC 5280 4.2.2.1)."""
-    try:
-        access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
-    except x509.ExtensionNotFound:
-        return False
-    return any(entry.access_method == AuthorityInformationAccessOID.CA_ISSUERS for entry in access)
-
-
-def _check_signature_hash_unless_root(certificate: x509.Certificate) -> None:
-    if certificate.subject != certificate.issuer:
-        _check_signature_hash(certificate)
-
-
-def _check_authority(issuer: x509.Certificate, path: list[x509.Certificate]) -> None:
-    """Check that a certificate may sign what stands below it in the path (RFC 5280 4.2.1.3, 4.2.1.9, 4.2.1.10)."""
-    whose = issuer.subject.rfc4514_string()
-    try:
-        constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except x509.ExtensionNotFound:
-        # A version 1 root has no extensions at all; anything else without them is no authority.
-        if issuer.version is x509.Version.v1 and issuer.subject == issuer.issuer:
-            return
-        raise _PathError("invalid_chain", f"{whose} is not a certificate authority") from None
-    below = sum(1 for certificate in path[1:] if certificate.subject != certificate.issuer)
-    if not constraints.ca:
-        raise _PathError("invalid_chain", f"{whose} is not a certificate authority")
-    if constraints.path_length is not None and below > constraints.path_length:
-        raise _PathError("invalid_chain", f"{whose} allows {constraints.path_length} authorities below it")
-    usage = _key_usage(issuer)
-    if usage is not None and not usage.key_cert_sign:
-        raise _PathError("invalid_chain", f"the key of {whose} may not sign certificates")
-    _check_extended_key_usage(issuer, whose)
-    _check_name_constraints(issuer, path)
-
-
-def _check_name_constraints(issuer: x509.Certificate, path: list[x509.Certificate]) -> None:
-    try:
-        constraints = issuer.extensions.get_extension_for_class(x509.NameConstraints).value
-    except x509.ExtensionNotFound:
-        return
-    permitted, excluded = list(constraints.permitted_subtrees or ()), list(constraints.excluded_subtrees or ())
-    dns, addresses = subject_names(path[0])
-    whose = issuer.subject.rfc4514_string()
-    _check_directory_names(whose, permitted, excluded, path)
-    for name in dns:
-        allowed = [entry.value for entry in permitted if isinstance(entry, x509.DNSName)]
-        refused = [entry.value for entry in excluded if isinstance(entry, x509.DNSName)]
-        if (allowed and not any(_within(name, tree) for tree in allowed)) or any(_touches(name, t) for t in refused):
-            raise _PathError("invalid_chain", f"{whose} may not issue for {name}")
-    for text in addresses:
-        networks = [entry.value for entry in permitted if isinstance(entry, x509.IPAddress)]
-        barred = [entry.value for entry in excluded if isinstance(entry, x509.IPAddress)]
-        if (networks and not any(_inside(text, net) for net in networks)) or any(_inside(text, n) for n in barred):
-            raise _PathError("invalid_chain", f"{whose} may not issue for {text}")
-
-
-def _check_directory_names(
-    whose: str,
-    permitted: Sequence[x509.GeneralName],
-    excluded: Sequence[x509.GeneralName],
-    path: list[x509.Certificate],
-) -> None:
-    """Hold the subjects below an authority to its directory names, self-issued authorities apart (RFC 5280 6.1.3)."""
-    allowed = [entry.value for entry in permitted if isinstance(entry, x509.DirectoryName)]
-    refused = [entry.value for entry in excluded if isinstance(entry, x509.DirectoryName)]
-    for certificate in path:
-        subject = certificate.subject
-        if not subject.rdns or (certificate is not path[0] and subject == certificate.issuer):
-            continue
-        if (allowed and not any(_below(subject, tree) for tree in allowed)) or any(_below(subject, t) for t in refused):
-            raise _PathError("invalid_chain", f"{whose} may not issue for {subject.rfc4514_string()}")
-
-
-def _below(subject: x509.Name, tree: x509.Name) -> bool:
-    return list(subject.rdns[: len(tree.rdns)]) == list(tree.rdns)
-
-
-def _within(name: str, subtree: str) -> bool:
-    """Whether all that a presented name stands for lies in a subtree."""
-    name, subtree = name.lower(), subtree.lower().lstrip(".")
-    return not subtree or name == subtree or name.endswith(f".{subtree}")
-
-
-def _touches(name: str, subtree: str) -> bool:
-    """Whether anything that a presented name stands for lies in a subtree: a wildcard stands for many."""
-    return _within(name, subtree) or dns_name_matches(subtree.lstrip("."), name)
-
-
-def _inside(address: str, network: object) -> bool:
-    return isinstance(network, (ipaddress.IPv4Network, ipaddress.IPv6Network)) and (
-        ipaddress.ip_address(address) in network
-    )
+def _must_staple(certificate: x509.Certificate) -> bool:
+    """Whether a certificate is good only together with a stapled OCSP response (RFC 7633)."""
+    features = extension(certificate, x509.TLSFeature)
+    return features is not None and x509.TLSFeatureType.status_request in list(features)
