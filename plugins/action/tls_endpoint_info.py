@@ -17,6 +17,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import WebopsError
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import certificate, policy, trust_store
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.assess import Rules, assess
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.grade import CRITERIA
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.mozilla import DEFAULT_VERSION
 
 _SHIPPED_POLICIES = Path(__file__).resolve().parents[2] / "extensions" / "tls_policies"
@@ -38,6 +39,7 @@ class ActionModule(ActionBase):
         rules = Rules(
             str(self._task.args.get("mozilla_version", DEFAULT_VERSION)),
             tuple(self._policy(name) for name in self._policy_names(self._task.args.get("policies"))),
+            str(self._task.args.get("criteria", CRITERIA[-1])),
         )
         measured: dict[str, Any] = self._execute_module(
             module_name="ringmaster.webops.tls_endpoint_info", module_args=self._task.args, task_vars=task_vars

@@ -9,29 +9,51 @@ A pure function of the facts, the trust anchors and a moment.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import certificate, grade, mozilla, policy, registry
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import (
+    certificate,
+    clients,
+    drift,
+    grade,
+    grade_view,
+    mozilla,
+    policy,
+    served_certificate,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.offers import Offers
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities import verdict
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "2.0"
 
-_LEAF_ALONE = "the Python that scans is older than 3.10 and shows the leaf of TLS 1.3 alone"
 _NOTHING: dict[str, object] = {
     "protocols": [],
     "cipher_suites": {},
     "preference": {},
+    "chacha20_priority": None,
     "groups": [],
+    "groups_preference": {},
+    "signature_schemes": {},
     "dh_parameters": [],
+    "key_reuse": {"DHE": None, "ECDHE": None},
+    "alpn": {},
     "extensions": {},
     "compression": None,
     "renegotiation": {"secure": None},
+    "downgrade_sentinel": "not_tested",
+    "fallback_scsv": "not_tested",
+    "server_name_required": None,
+    "client_certificate": "not_tested",
+    "sessions": {},
     "certificates": [],
     "http": None,
+    "plain_http": None,
+    "vulnerability_tests": None,
+    "vulnerabilities": {},
+    "clients": [],
     "not_tested": [],
 }
 _NO_GRADE = grade.Grade(None, None, dict.fromkeys(("protocol", "key_exchange", "cipher_strength", "total")), [], [], [])
@@ -39,10 +61,11 @@ _NO_GRADE = grade.Grade(None, None, dict.fromkeys(("protocol", "key_exchange", "
 
 @dataclass(frozen=True)
 class Rules:
-    """What results are held against, beside the grade: a version of Mozilla's guideline and further policies."""
+    """What results are held against: criteria of the grade, a version of Mozilla's guideline, further policies."""
 
     mozilla_version: str = "6.0"
     policies: tuple[policy.Policy, ...] = ()
+    criteria: str = grade.CRITERIA[-1]
 
 
 def assess(
@@ -52,7 +75,12 @@ def assess(
     rules: Rules = Rules(),
 ) -> dict[str, object]:
     """Return ``results``, ``summary`` and ``schema_version`` for the facts of :func:`scan.scan_targets`."""
-    results = [assess_endpoint(facts, anchors, now, rules) for facts in scans]
+    described = [_describe(facts, anchors, now) for facts in scans]
+    for place, finding in verdict.share_keys(described).items():
+        described[place]["vulnerabilities"]["drown"] = finding.as_dict()
+    results = [_judge(result, rules) for result in described]
+    for result in results:
+        result["address_differences"] = _address_differences(result, results)
     grades: dict[str, int] = {}
     for result in results:
         key = str(result["grade"])
@@ -72,89 +100,83 @@ def assess(
 def assess_endpoint(
     facts: Mapping[str, Any], anchors: certificate.Anchors, now: datetime.datetime, rules: Rules = Rules()
 ) -> dict[str, object]:
-    """Return the result of one endpoint; an unreachable one has the same keys, without facts and grade."""
-    result: dict[str, object] = {**_NOTHING, **facts}
+    """Return the result of one endpoint alone; an unreachable one has the same keys, without facts and grade."""
+    return {**_judge(_describe(facts, anchors, now), rules), "address_differences": []}
+
+
+def _describe(facts: Mapping[str, Any], anchors: certificate.Anchors, now: datetime.datetime) -> dict[str, Any]:
+    """Return the facts with what follows from each endpoint's own: certificates, vulnerabilities, clients."""
+    result: dict[str, Any] = {**_NOTHING, **facts}
     if not facts["reachable"]:
-        return {**result, **_NO_GRADE.as_dict(), "mozilla": None, "policies": []}
+        return result
     target = facts["target"]
     reference = str(target["server_name"] or target["host"])
-    certificates = [_certificate(entry, anchors, reference, now) for entry in facts["certificates"]]
-    result["certificates"] = certificates
-    incomplete = [entry for entry in facts["certificates"] if not entry["chain_complete"]]
+    result["certificates"] = [
+        served_certificate.judge(entry, anchors, reference, now) for entry in facts["certificates"]
+    ]
     notes = list(facts["not_tested"])
-    if incomplete:
-        notes.append({"fact": "certificates.chain", "reason": _LEAF_ALONE})
+    if not all(entry["chain_complete"] for entry in facts["certificates"]):
+        notes.append({"fact": "certificates.chain", "reason": served_certificate.LEAF_ALONE})
     notes.append({"fact": "revocation", "reason": "no CRL or OCSP server is asked"})
     result["not_tested"] = notes
-    result.update(grade.grade(view_of(result)).as_dict())
+    result["vulnerabilities"] = {name: finding.as_dict() for name, finding in verdict.judge(result).items()}
+    del result["probes"]
+    result["clients"] = clients.simulate(result)
+    return result
+
+
+def _judge(result: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
+    """Return a described result with its grade, and what guideline and policies say of it."""
+    if not result["reachable"]:
+        return {**result, **_NO_GRADE.as_dict(), "mozilla": None, "policies": []}
+    graded = {**result, **grade.grade(view_of(result), rules.criteria).as_dict()}
     return {
-        **result,
-        "mozilla": mozilla.verdict(result, rules.mozilla_version),
-        "policies": [policy.check(each, result) for each in rules.policies],
+        **graded,
+        "mozilla": mozilla.verdict(graded, rules.mozilla_version),
+        "policies": [policy.check(each, graded) for each in rules.policies],
     }
 
 
-def _certificate(
-    entry: Mapping[str, Any],
-    anchors: certificate.Anchors,
-    reference: str,
-    now: datetime.datetime,
-) -> dict[str, object]:
-    chain = _decode_chain(entry["chain_der"])
-    described = [certificate.describe(der, now) for der in chain]
-    trust = certificate.judge_trust(chain, anchors, reference, now).as_dict()
-    if not entry["chain_complete"] and trust["reason"] in ("chain_incomplete", "unknown_issuer"):
-        trust.update(trusted=None, reason="chain_not_seen", detail=_LEAF_ALONE)
-    return {
-        "key_type": described[0].get("key_type", entry["key_type"]),
-        "server_name_sent": entry["server_name_sent"],
-        "protocols": entry["protocols"],
-        "leaf": described[0],
-        "chain": described[1:],
-        "trust": trust,
-    }
+def _address_differences(result: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what is other than at the first address of the same target."""
+    first = next(other for other in results if other["target"] == result["target"])
+    if first is result or result["address"] == first["address"] or not (first["reachable"] and result["reachable"]):
+        return []
+    changes: list[dict[str, Any]] = drift.drift(first, result)["changes"]
+    return [change for change in changes if change["fact"] != "address"]
 
 
-def _decode_chain(encoded: Sequence[str]) -> list[bytes]:
-    chain = []
-    for text in encoded:
-        try:
-            chain.append(base64.b64decode(text, validate=True))
-        except (binascii.Error, ValueError):
-            chain.append(b"")
-    return chain or [b""]
-
-
-def view_of(result: Mapping[str, Any]) -> grade.View:
+def view_of(result: Mapping[str, Any]) -> grade_view.View:
     """Return what the grade's rules see of a result."""
     http = result["http"] or {}
-    return grade.View(
-        protocols={entry["name"]: entry["status"] for entry in result["protocols"]},
-        suites={
-            name: tuple(registry.cipher_suite(int(entry["id"], 16)) for entry in entries)
-            for name, entries in result["cipher_suites"].items()
-        },
-        preference=dict(result["preference"]),
+    seen = Offers.of(result)
+    return grade_view.View(
+        protocols=seen.protocols,
+        suites=seen.suites,
+        not_tested=seen.not_tested,
         group_bits={entry["name"]: entry["rsa_equivalent_bits"] for entry in result["groups"]},
         dh_bits=tuple(entry["bits"] for entry in result["dh_parameters"]),
         certificates=tuple(_graded_certificate(entry) for entry in result["certificates"]),
-        extensions={name: tuple(names) for name, names in result["extensions"].items()},
-        compression=result["compression"],
         secure_renegotiation=result["renegotiation"]["secure"],
         hsts=http.get("strict_transport_security"),
-        not_tested=tuple(entry["fact"] for entry in result["not_tested"]),
+        fallback_scsv=result["fallback_scsv"],
+        vulnerabilities={
+            name: (finding["status"], finding["evidence"]) for name, finding in result["vulnerabilities"].items()
+        },
+        clients=tuple(result["clients"]),
     )
 
 
-def _graded_certificate(entry: Mapping[str, Any]) -> grade.Certificate:
+def _graded_certificate(entry: Mapping[str, Any]) -> grade_view.Certificate:
     leaf, trust = entry["leaf"], entry["trust"]
     # A root's own signature proves nothing, so it is not looked at.
     signed = [leaf, *(other for other in entry["chain"] if not other.get("self_issued"))]
-    return grade.Certificate(
+    return grade_view.Certificate(
         strength_bits=int(leaf.get("rsa_equivalent_bits", 0)),
         signature_algorithms=tuple(str(each.get("signature_algorithm", "")) for each in signed),
         rsa_public_exponent=leaf.get("rsa_public_exponent"),
-        trusted=trust["trusted"] is not False,  # what could not be judged is a missing fact, not distrust
+        trusted=trust["trusted"],
         trust_reason=str(trust["reason"] or ""),
         name_matches=bool(trust["name_matches"]),
+        chain_incomplete=bool(trust.get("chain_incomplete")),
     )

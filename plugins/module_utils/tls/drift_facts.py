@@ -36,6 +36,7 @@ _WORDS: dict[str, dict[object, int]] = {
     "downgrade_sentinel": {"missing": 0, "present": 1, "not_applicable": 1},
     "client_certificate": {},
     "chacha20_priority": {},
+    "server_name_required": {},
 }
 _NESTED: dict[str, dict[str, dict[object, int]]] = {
     "renegotiation": {"secure": _ON_IS_GOOD},

@@ -40,9 +40,14 @@ def facts_of(evidence: Evidence) -> dict[str, object]:
         "renegotiation": {"secure": flights.secure_renegotiation(shown)},
         "downgrade_sentinel": _downgrade_sentinel(evidence),
         "fallback_scsv": evidence.fallback_scsv,
-        "client_certificate": flights.client_certificate(shown),
+        "server_name_required": evidence.server_name_required,
+        "client_certificate": flights.client_certificate(shown, evidence.visit.client_certificate_requested),
         "certificates": [_certificate(entry) for entry in evidence.certificates.values()],
+        "sessions": evidence.sessions,
         "http": evidence.visit.http,
+        "plain_http": evidence.plain_http,
+        "vulnerability_tests": evidence.vulnerability_tests,
+        "probes": {name: finding.as_dict() for name, finding in evidence.probes.items()},
         "not_tested": evidence.not_tested,
     }
 
@@ -55,6 +60,8 @@ def _certificate(entry: ShownCertificate) -> dict[str, object]:
         "chain_complete": entry.chain_complete,
         "chain_der": [_base64(der) for der in entry.chain],
         "stapled_ocsp_der": None if entry.stapled_ocsp is None else _base64(entry.stapled_ocsp),
+        "staple_asked": entry.staple_asked,
+        "issuers_der": [_base64(der) for der in entry.issuers],
         "sct_list": None if entry.sct_list is None else _base64(entry.sct_list),
     }
 
@@ -86,7 +93,7 @@ def _groups_by_version(evidence: Evidence) -> dict[int, list[int]]:
     seen = {registry.TLS13: list(evidence.found13.groups.accepted)}
     for version in (registry.TLS12, registry.TLS11, registry.TLS10):
         asked = evidence.groups12.accepted if version == evidence.groups12_version else []
-        seen[version] = [*asked, *(group for _backwards, group in evidence.group_picks.get(version, []))]
+        seen[version] = [*(group for _backwards, group in evidence.group_picks.get(version, [])), *asked]
     return seen
 
 
@@ -132,7 +139,8 @@ def _decided_by_picks(picks: list[tuple[bool, int]], groups: set[int]) -> tuple[
 
 
 def _signature_schemes(evidence: Evidence) -> dict[str, list[dict[str, object]]]:
-    found = flights.signature_schemes(evidence.flights)
+    """Return the schemes that were asked for one by one, else those that answers happened to show."""
+    found = {**flights.signature_schemes(evidence.flights), **evidence.signature_schemes}
     return {
         name: [
             {"name": registry.SIGNATURE_SCHEMES.get(number, f"unknown_0x{number:04X}"), "id": f"0x{number:04X}"}

@@ -12,25 +12,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import (
     endpoint_facts,
     flights,
     hellos,
-    http_facts,
     key_shares,
     probe,
     registry,
     wire,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import enumerate as enumeration
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.endpoint_behaviour import EndpointBehaviour
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.enumerate import Found, Found13
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls.evidence import Evidence, ShownCertificate
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.evidence import Evidence
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.session import Reply, Session, alert_of
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.target import Target
-
-Result = TypeVar("Result")
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.together import at_once
 
 _OLD_VERSIONS = (registry.TLS11, registry.TLS10)
 _MOST_LINES = 16
@@ -41,50 +39,66 @@ _NO_APPLICATION_PROTOCOL = 120
 _USUAL_SHARES = (0x11EC, 0x001D, 0x0017, 0x0018, 0x0019)
 
 
-def at_once(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
-    """Run tasks side by side, and wait for all of them."""
-    with ThreadPoolExecutor(max_workers=len(tasks)) as pool:
-        return [running.result() for running in [pool.submit(task) for task in tasks]]
-
-
 class EndpointScan:
     """The facts of one endpoint while they are gathered."""
 
-    def __init__(self, target: Target, session: Session) -> None:
-        """Start with nothing asked yet of ``target``; ``session`` reaches it and counts the connections."""
+    def __init__(self, target: Target, session: Session, plain: Session | None, vulnerability_tests: str) -> None:
+        """Start with nothing asked yet of ``target``; ``session`` reaches it and counts the connections.
+
+        ``plain`` does so where the same site answers in clear; ``vulnerability_tests`` is a level of ``probes``.
+        """
         self._target = target
         self._name = target.server_name
         self._session = session
-        self._evidence = Evidence(target.server_name)
+        self._evidence = Evidence(target.server_name, vulnerability_tests)
+        self._behaviour = EndpointBehaviour(target, session, plain, self._evidence)
 
     def contact_hellos(self) -> tuple[bytes, ...]:
         """Return the hellos of the first contact: one of them is understood by whatever speaks TLS."""
         return (
-            self._first_hello(registry.TLS12, () if self._target.starttls else hellos.ALPN_PROTOCOLS),
+            self._first_hello(registry.TLS12, self._protocols),
             hellos.tls13(self._name, registry.TLS13_CIPHER_SUITES, registry.TLS13_GROUPS),
-            self._first_hello(registry.TLS10),
+            self._first_hello(registry.TLS11),
         )
 
-    def run(self, contact: probe.Outcome, place: int) -> None:
-        """Ask everything; ``contact`` is how the hello number ``place`` of :meth:`contact_hellos` was answered."""
+    def run(self, contacts: Sequence[probe.Outcome]) -> None:
+        """Ask everything; ``contacts`` is how the hellos of :meth:`contact_hellos` were answered."""
+        behaviour = self._behaviour
+        early, early13 = behaviour.context_of(contacts[0].flight), behaviour.offer_of(contacts[1].flight)
         with ThreadPoolExecutor(max_workers=_MOST_LINES) as pool:
-            tls12 = pool.submit(self._tls12, contact if place == 0 else None)
-            tls13 = pool.submit(self._tls13)
-            old = pool.submit(self._old_versions)
-            lines = [tls12, tls13, old, pool.submit(self._sslv3), pool.submit(self._sslv2), pool.submit(self._http)]
-            for line, builds_on in (
-                (self._groups_up_to_tls12, (tls12, tls13, old)),
-                (self._finite_field_groups, (tls12, old)),
-                (self._without_name, (tls12, old)),
-                (self._chacha20_priority, (tls12,)),
-                (self._fallback_scsv, (tls12, old)),
-            ):
-                lines.append(pool.submit(_after, builds_on, line))
-            for running in lines:
+
+            def start(line: Callable[[], None], *builds_on: Future[None]) -> Future[None]:
+                return pool.submit(_after, builds_on, line)
+
+            tls12, tls13 = start(lambda: self._tls12(contacts[0])), start(lambda: self._tls13(contacts[1]))
+            old = start(lambda: self._old_versions(contacts[2]))
+            visit = start(lambda: behaviour.visit(early13))
+            resumption = [start(lambda: behaviour.resume(early))] if early else []
+            # What is short waits for the longest lines, which would otherwise wait for it.
+            sslv3, sslv2 = start(self._sslv3, tls13), start(self._sslv2, tls13)
+            lists = (tls12, old, sslv3)
+            if not early:
+                resumption = [start(lambda: behaviour.resume(behaviour.context()), *lists)]
+            lines = [
+                *resumption,
+                start(behaviour.look_in_clear),
+                start(self._groups_up_to_tls12, tls12, tls13, old),
+                start(self._finite_field_groups, tls12, old),
+                start(self._without_name, tls12, old),
+                start(self._chacha20_priority, tls12),
+                start(self._fallback_scsv, tls12, old),
+                start(behaviour.resume_tls13, tls13, visit),
+                start(behaviour.probe, *lists, visit),
+                start(behaviour.ask_signature_schemes, tls12, tls13),
+            ]
+            for running in (*lists, tls13, sslv2, visit, *lines):
                 running.result()
-        self._note_visited_certificate()
-        self._key_types_tls13()
+        behaviour.ask_for_certificates_of_tls13()
         self._doubt()
+
+    def fetch_issuers(self) -> None:
+        """Fetch what the chains lack; this contacts other hosts, which the certificates name."""
+        self._behaviour.fetch_issuers()
 
     def facts(self, addresses: list[str]) -> dict[str, object]:
         """Return all facts in the shape that the module documents."""
@@ -119,15 +133,17 @@ class EndpointScan:
 
         return question
 
-    def _tls12(self, contact: probe.Outcome | None) -> None:
-        protocols = () if self._target.starttls else hellos.ALPN_PROTOCOLS
-        hello = self._first_hello(registry.TLS12, protocols)
-        if contact is None or alert_of(contact) == _NO_APPLICATION_PROTOCOL:
-            reply = self._session.ask(self._first_hello(registry.TLS12), True)
-        else:
-            reply = self._session.believe(hello, contact)
+    @property
+    def _protocols(self) -> tuple[str, ...]:
+        return () if self._target.starttls else hellos.ALPN_PROTOCOLS
+
+    def _tls12(self, contact: probe.Outcome) -> None:
+        if alert_of(contact) == _NO_APPLICATION_PROTOCOL:
+            self._enumerate(registry.TLS12, self._session.ask(self._first_hello(registry.TLS12), True))
+            return
+        reply = self._session.believe(self._first_hello(registry.TLS12, self._protocols), contact, True)
         self._enumerate(registry.TLS12, reply)
-        if contact is not None and protocols:
+        if self._protocols:
             self._note_alpn(reply)
 
     def _note_alpn(self, reply: Reply) -> None:
@@ -154,14 +170,16 @@ class EndpointScan:
             self._note(f"cipher_suites.{name}" if found.accepted else f"protocols.{name}", found.gap)
         return found
 
-    def _old_versions(self) -> None:
+    def _old_versions(self, contact: probe.Outcome) -> None:
         found_of = self._evidence.found
         refused: Reply | None = None
         for version in _OLD_VERSIONS:
             if refused is not None:
                 found_of[version] = Found(last_alert=refused.alert)
                 continue
-            reply = self._session.ask(self._first_hello(version), True)
+            hello = self._first_hello(version)
+            first = version == registry.TLS11
+            reply = self._session.believe(hello, contact, True) if first else self._session.ask(hello, True)
             answer = reply.flight.server_hello if reply.flight else None
             if version == registry.TLS11 and answer is not None and answer.version == registry.TLS10:
                 found_of[version] = Found()  # it stepped down by itself
@@ -182,9 +200,10 @@ class EndpointScan:
 
     # --- TLS 1.3
 
-    def _tls13(self) -> None:
+    def _tls13(self, contact: probe.Outcome) -> None:
         suites, groups = registry.TLS13_CIPHER_SUITES, registry.TLS13_GROUPS
-        found = enumeration.enumerate_tls13(self._question13(), suites, groups, at_once)
+        first = self._session.believe(hellos.tls13(self._name, suites, groups), contact)
+        found = enumeration.enumerate_tls13(self._question13(), suites, groups, first, at_once)
         if not found.suites.accepted and found.suites.last_alert != _PROTOCOL_VERSION:
             found = self._tls13_with_shares(found)
         self._evidence.found13 = found
@@ -217,63 +236,6 @@ class EndpointScan:
             self._question13(None), registry.TLS13_CIPHER_SUITES, parts, at_once
         )
 
-    def _key_types_tls13(self) -> None:
-        """Find out whether TLS 1.3 has a certificate beside those that were shown already."""
-        evidence = self._evidence
-        if not evidence.found13.suites.accepted:
-            return
-        groups = evidence.found13.groups.accepted
-        share = next((group for group in groups if key_shares.public_value(group) is not None), None)
-        shown = {flights.key_type(entry.chain[0]) for entry in evidence.certificates.values()}
-        for key_type, schemes in (
-            ("RSA", registry.RSA_SIGNATURE_SCHEMES),
-            ("ECDSA", registry.ECDSA_SIGNATURE_SCHEMES),
-        ):
-            if key_type in shown:
-                continue
-            fact = f"certificates.{key_type}"
-            if share is None:
-                self._note(fact, "the server accepts no group that this scan has a key share of")
-                continue
-            suites = tuple(evidence.found13.suites.accepted)
-            reply = self._session.ask(hellos.tls13(self._name, suites, (share,), schemes, shared=(share,)))
-            if reply.flight is not None:
-                self._note(fact, "the server has such a certificate, but TLS 1.3 sends it encrypted")
-            elif not reply.refused:
-                self._note(fact, reply.reason)
-
-    # --- what a complete handshake shows
-
-    def _http(self) -> None:
-        name = self._target.reference_name
-        shown = f"[{name}]" if ":" in name else name
-        host = shown if self._target.port == 443 else f"{shown}:{self._target.port}"
-        requested = host if self._target.starttls is None else None
-        session = self._session
-        for _attempt in range(2):
-            with session.turn():
-                visit = http_facts.visit(session.endpoint, self._name, requested, session.timeout_seconds)
-            self._evidence.visit = visit
-            if visit.certificates:  # else the handshake was not completed, which one reset can do
-                return
-
-    def _note_visited_certificate(self) -> None:
-        visit = self._evidence.visit
-        if visit.certificates:
-            self._evidence.add_certificate(
-                ShownCertificate(
-                    visit.certificates,
-                    visit.chain_complete,
-                    "unknown",
-                    self._name is not None,
-                    [visit.protocol or "unknown"],
-                )
-            )
-        if visit.http is None:
-            self._note("http", visit.failure)
-        if not self._evidence.certificates and not visit.certificates:
-            self._note("certificates", visit.failure or "the server showed none")
-
     # --- what builds on the lists
 
     def _best_version_with(self, key_exchange: str) -> int | None:
@@ -295,6 +257,8 @@ class EndpointScan:
         between, follows_client = enumeration.groups_between(picks, registry.TLS12_GROUPS)
         known = {group for _reversed, group in picks} | set(evidence.found13.groups.accepted)
         candidates = tuple(group for group in between if group not in known)
+        if not candidates and known.issuperset(last):
+            return
 
         def question(groups: tuple[int, ...]) -> Reply:
             return self._session.ask(self._hello(version, suites, groups))
@@ -329,8 +293,11 @@ class EndpointScan:
             return
         reply = self._session.ask(hellos.up_to_tls12(None, version, self._evidence.accepted(version)))
         if reply.flight is not None:
+            self._evidence.server_name_required = False
             self._evidence.note_certificates(reply.flight, name_sent=False)
-        elif not reply.refused:
+        elif reply.refused:
+            self._evidence.server_name_required = True
+        else:
             self._note("certificates.without_server_name", reply.reason)
 
     def _chacha20_priority(self) -> None:

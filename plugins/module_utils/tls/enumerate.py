@@ -13,24 +13,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import registry, wire
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.session import Reply
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.together import Together, one_after_the_other
 
 Numbers = tuple[int, ...]
 Question = Callable[[Numbers], Reply]
 JointQuestion = Callable[[Numbers, Numbers], Reply]
-
-Result = TypeVar("Result")
-
-
-class Together(Protocol):
-    """How tasks that do not depend on each other are run: the results come in the order of the tasks."""
-
-    def __call__(self, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
-        """Run the tasks."""
-
 
 # Some servers read no more than the first 64 suites, some choke on 128 and more.
 CHUNK = 64
@@ -63,11 +53,6 @@ class Found:
 def first_list(candidates: Numbers) -> Numbers:
     """Return what the first question about suites offers: all of them, or the first :data:`CHUNK` of too many."""
     return candidates if len(candidates) < _MOST_SUITES_READ_IN_PART else candidates[:CHUNK]
-
-
-def one_after_the_other(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
-    """Run tasks in their order."""
-    return [task() for task in tasks]
 
 
 def enumerate_suites(
@@ -219,15 +204,16 @@ class Found13:
 
 
 def enumerate_tls13(
-    question: JointQuestion, suites: Numbers, groups: Numbers, together: Together = one_after_the_other
+    question: JointQuestion, suites: Numbers, groups: Numbers, first: Reply, together: Together = one_after_the_other
 ) -> Found13:
     """Enumerate suites and groups: each HelloRetryRequest, or ServerHello, tells one of both (RFC 8446 4.1.4).
 
+    ``first`` is the reply to both lists as they are.
     The first questions shrink both lists at once; one reverses both (ChaCha20 stays last, since a server may promote it
     when it comes first), which shows whose order counts. Then each list is asked to its end.
     """
     found = Found13()
-    if not _take13(question(suites, groups), found, suites, groups):
+    if not _take13(first, found, suites, groups):
         found.groups.gap = found.suites.gap
         return found
     top = found.suites.accepted[0], found.groups.accepted[0]
@@ -276,7 +262,7 @@ def enumerate_tls13_by_parts(
             exhaust_groups13(question, part, tuple(found.suites.accepted), found)
             found.groups.preference, found.groups.preference_gap = None, "the groups were asked for in parts"
         else:
-            found = enumerate_tls13(question, suites, part, together)
+            found = enumerate_tls13(question, suites, part, question(suites, part), together)
         gaps.append(found.groups.gap)
     found.groups.gap = next(filter(None, gaps), "")
     return found
@@ -388,7 +374,7 @@ def enumerate_groups(question: Question, candidates: Numbers, last: Numbers) -> 
     found = Found()
     while True:
         offered = tuple(number for number in candidates if number not in found.accepted and number not in last)
-        if not offered:
+        if not offered and not last:
             return found
         reply = question((*offered, *last))
         exchange = reply.flight.key_exchange if reply.flight else None

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import flights, http_facts, registry, wire
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.enumerate import Found, Found13
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.finding import Finding
 
 # No server has that many; a hostile one could show a new certificate in every answer.
 _MAX_CERTIFICATES = 16
@@ -19,7 +20,10 @@ _MAX_CERTIFICATES = 16
 
 @dataclass
 class ShownCertificate:
-    """One certificate that the server showed, with the chain beside it and what was stapled to it."""
+    """One certificate that the server showed, with the chain beside it and what was stapled to it.
+
+    ``staple_asked`` is whether a hello asked for a stapled response; ``issuers`` were fetched where the chain points to.
+    """
 
     chain: list[bytes]
     chain_complete: bool
@@ -28,6 +32,8 @@ class ShownCertificate:
     protocols: list[str] = field(default_factory=list)
     stapled_ocsp: bytes | None = None
     sct_list: bytes | None = None
+    staple_asked: bool = True
+    issuers: tuple[bytes, ...] = ()
 
 
 @dataclass
@@ -39,6 +45,7 @@ class Evidence:
     """
 
     server_name: str | None
+    vulnerability_tests: str = "passive"
     found: dict[int, Found] = field(default_factory=dict)
     found13: Found13 = field(default_factory=Found13)
     groups12: Found = field(default_factory=Found)
@@ -50,6 +57,11 @@ class Evidence:
     fallback_scsv: str = "not_tested"
     alpn: dict[str, list[str]] = field(default_factory=dict)
     chacha20_priority: bool | None = None
+    server_name_required: bool | None = None
+    signature_schemes: dict[str, list[int]] = field(default_factory=dict)
+    sessions: dict[str, dict[str, bool | int | None]] = field(default_factory=dict)
+    probes: dict[str, Finding] = field(default_factory=dict)
+    plain_http: dict[str, object] | None = None
     visit: http_facts.Exchange = field(default_factory=http_facts.Exchange)
     not_tested: list[dict[str, str]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -87,6 +99,7 @@ class Evidence:
             [registry.VERSION_NAMES.get(hello.version, "unknown")],
             flight.stapled_ocsp,
             hello.extensions.get(wire.EXT_SIGNED_CERTIFICATE_TIMESTAMP) or None,
+            hello.version != registry.SSL3,
         )
         self.add_certificate(shown)
         flight.certificates, flight.stapled_ocsp = [], None
@@ -103,6 +116,7 @@ class Evidence:
             known.server_name_sent = known.server_name_sent or shown.server_name_sent
             known.stapled_ocsp = known.stapled_ocsp or shown.stapled_ocsp
             known.sct_list = known.sct_list or shown.sct_list
+            known.staple_asked = known.staple_asked or shown.staple_asked
             if shown.chain_complete and not known.chain_complete:
                 known.chain, known.chain_complete = shown.chain, True
 

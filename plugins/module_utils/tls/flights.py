@@ -107,12 +107,19 @@ def signature_schemes(flights: NamedFlights) -> dict[str, list[int]]:
     return found
 
 
-def client_certificate(flights: NamedFlights) -> str:
-    """Return ``requested``, ``not_requested`` or, without any complete answer, ``not_tested``."""
-    shown = [flight for _name, flight in flights]
-    if any(flight.client_certificate_requested for flight in shown):
-        return "requested"
-    return "not_requested" if any(flight.complete for flight in shown) else "not_tested"
+def client_certificate(flights: NamedFlights, requested_in_tls13: bool | None) -> str:
+    """Return ``requested``, ``not_requested`` or, without any complete answer, ``not_tested``.
+
+    TLS 1.3 asks for it encrypted, so it is told of that what a handshake of it showed, if there was one.
+    """
+    asked = [
+        flight.client_certificate_requested
+        for _name, flight in flights
+        if flight.complete or flight.client_certificate_requested
+    ]
+    if requested_in_tls13 is not None:
+        asked.append(requested_in_tls13)
+    return "not_tested" if not asked else "requested" if any(asked) else "not_requested"
 
 
 def downgrade_sentinel(flights: NamedFlights, offers_tls13: bool) -> str:

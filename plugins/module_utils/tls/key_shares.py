@@ -11,6 +11,8 @@ computes with them what nobody needs; nothing is secret, so nothing may be prote
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 # A hello with more than this may be split on its way or be refused; each group beyond it gets a hello of its own.
 _MOST_BYTES = 1000
 
@@ -72,6 +74,11 @@ _PUBLIC_VALUES: dict[int, bytes] = {
 def public_value(group: int) -> bytes | None:
     """Return a valid public value of a named group for a key_share, or ``None`` (the GOST curves)."""
     return _PUBLIC_VALUES.get(group)
+
+
+def first_shareable(groups: Iterable[int]) -> tuple[int, ...]:
+    """Return the first of the groups that there is a public value of, as a list of at most one."""
+    return next(((group,) for group in groups if group in _PUBLIC_VALUES), ())
 
 
 def in_few_hellos(groups: tuple[int, ...]) -> list[tuple[int, ...]]:

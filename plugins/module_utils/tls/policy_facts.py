@@ -17,6 +17,8 @@ from typing import Any, Callable
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import usual_names
 
 _DAY_SECONDS = 86400
+# Nothing here depends on these: only leaves are looked at.
+_ABOUT_CHAINS = ("certificates.chain", "certificates.issuers")
 _OLD_PROTOCOLS = ("SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2")  # TLS 1.3 negotiates neither compression nor EMS
 
 
@@ -114,7 +116,7 @@ def _certificates(result: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], s
     facts = [
         note["fact"] for note in result.get("not_tested") or () if str(note.get("fact")).startswith("certificates")
     ]
-    gaps = [gap(result, fact) for fact in facts if fact != "certificates.chain"]  # only leaves are looked at
+    gaps = [gap(result, fact) for fact in facts if fact not in _ABOUT_CHAINS]
     if any("error" in entry.get("leaf", {}) for entry in named):
         gaps.append("a certificate cannot be parsed")
     if not named and not gaps:
@@ -268,7 +270,7 @@ def _early_data(result: Mapping[str, Any]) -> Seen:
     status = _statuses(result).get("TLSv1.3")
     if status == "not_offered":
         return Seen(not_applicable="early data exists in TLS 1.3 alone")
-    most = ((result.get("sessions") or {}).get("TLSv1.3") or {}).get("early_data_max_bytes")
+    most = ((result.get("sessions") or {}).get("TLSv1.3") or {}).get("max_early_data_bytes")
     if most is None:
         return Seen(gap=gap(result, "sessions") or "whether early data is accepted was not measured")
     return Seen([most > 0])

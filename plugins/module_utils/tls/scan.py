@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
+import traceback
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
@@ -23,6 +26,9 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls.target impor
     resolve,
 )
 
+_UNRECOGNIZED_NAME = 112
+_REPORT = "This is a fault of the scanner: report it, with the version of the collection"
+
 
 @dataclass(frozen=True)
 class Options:
@@ -33,6 +39,8 @@ class Options:
     connections_per_host: int = 4
     delay_seconds: float = 0.0
     all_addresses: bool = False
+    vulnerability_tests: str = "passive"
+    fetch_issuers: bool = False
 
 
 def scan_targets(targets: Sequence[object], options: Options) -> list[dict[str, object]]:
@@ -48,17 +56,24 @@ def scan_targets(targets: Sequence[object], options: Options) -> list[dict[str, 
 
 
 def _scan_target(value: object, options: Options, pacers: probe.Pacers) -> list[dict[str, object]]:
+    """Return the facts of one target; a fault of our own in one of them must not take along the others."""
+    try:
+        return _scan_addresses(value, options, pacers)
+    except Exception as fault:
+        place = traceback.extract_tb(fault.__traceback__)[-1]
+        message = f"{value}: {type(fault).__name__} in {Path(place.filename).name}, line {place.lineno}"
+        return [_unreachable(_nobody(value), [], "", _error("scanner_fault", f"{message}. {_REPORT}", _REPORT))]
+
+
+def _nobody(value: object) -> dict[str, object]:
+    return {**dict.fromkeys(("host", "port", "server_name", "starttls", "http_port")), "name": str(value)}
+
+
+def _scan_addresses(value: object, options: Options, pacers: probe.Pacers) -> list[dict[str, object]]:
     try:
         target = parse_target(value)
     except InvalidInputError as error:
-        nobody: dict[str, object] = {
-            "name": str(value),
-            "host": "",
-            "port": None,
-            "server_name": None,
-            "starttls": None,
-        }
-        return [_unreachable(nobody, [], "", _error("invalid_target", str(error), error.remedy))]
+        return [_unreachable(_nobody(value), [], "", _error("invalid_target", str(error), error.remedy))]
     try:
         endpoints = resolve(target, options.timeout_seconds)
     except ResolveError as error:
@@ -96,16 +111,33 @@ def scan_endpoint(
     """Scan one address of a target and return its facts."""
     started = time.monotonic()
     session = Session(endpoint, pacers.of(endpoint), options.timeout_seconds)
-    scan = EndpointScan(target, session)
-    outcome, place = session.first(scan.contact_hellos())
-    if outcome.kind in (probe.ANSWER, probe.ALERT) and alert_of(outcome) != 112:
-        scan.run(outcome, place)
+    plain = _plain_session(target, endpoint, options, pacers)
+    scan = EndpointScan(target, session, plain, options.vulnerability_tests)
+    contacts = session.first(scan.contact_hellos())
+    if any(_speaks_tls(outcome) for outcome in contacts):
+        scan.run(contacts)
+        if options.fetch_issuers:
+            scan.fetch_issuers()
         facts = scan.facts(addresses)
     else:
-        facts = _unreachable(target.as_dict(), addresses, endpoint.address, _contact_error(target, endpoint, outcome))
-    facts["connections"] = session.connections
+        error = _contact_error(target, endpoint, contacts[0])
+        facts = _unreachable(target.as_dict(), addresses, endpoint.address, error)
+    facts["connections"] = session.connections + (plain.connections if plain else 0)
     facts["duration_ms"] = round((time.monotonic() - started) * 1000)
     return facts
+
+
+def _speaks_tls(outcome: probe.Outcome) -> bool:
+    return outcome.kind == probe.ANSWER or (outcome.kind == probe.ALERT and alert_of(outcome) != _UNRECOGNIZED_NAME)
+
+
+def _plain_session(
+    target: Target, endpoint: probe.Endpoint, options: Options, pacers: probe.Pacers
+) -> Session | None:
+    if target.http_port is None:
+        return None
+    plain = dataclasses.replace(endpoint, port=target.http_port)
+    return Session(plain, pacers.of(plain), options.timeout_seconds)
 
 
 def _error(kind: str, message: str, remedy: str) -> dict[str, str]:

@@ -12,13 +12,15 @@ reported as inconclusive. It never counts as "no" by itself.
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import probe, wire
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.together import at_once
 
 # handshake_failure, protocol_version, insufficient_security, inappropriate_fallback, unrecognized_name
 REFUSING_ALERTS = (40, 70, 71, 86, 112)
@@ -57,24 +59,20 @@ class Session:
         self._refused_last = False
         self._lock = threading.Lock()
 
-    def first(self, hellos: tuple[bytes, ...]) -> tuple[probe.Outcome, int]:
-        """Ask until something speaks TLS: return how it ended and which of the hellos was answered.
+    def first(self, hellos: Sequence[bytes]) -> list[probe.Outcome]:
+        """Ask the first questions side by side, and a second time where none was answered; return how each ended.
 
-        The answered hello becomes the canary: what is sent again to see whether the server still talks to us.
+        An answered hello becomes the canary: what is sent again to see whether the server still talks to us.
         """
-        outcome = probe.Outcome(probe.CLOSED)
-        deadline = time.monotonic() + self.timeout_seconds
-        for place, hello in enumerate(hellos):
-            for _attempt in range(2):
-                outcome = self._once(hello)
-                if outcome.kind in (probe.ANSWER, probe.ALERT):
-                    self._canary = hello
-                    return outcome, place
-                repeat = outcome.kind in (probe.CLOSED, probe.RESET, probe.BUSY, probe.BROKEN_OFF)
-                if not repeat or time.monotonic() > deadline:
-                    return outcome, place
-                time.sleep(_pause_seconds(outcome))
-        return outcome, len(hellos) - 1
+        outcomes = at_once([functools.partial(self._once, hello) for hello in hellos])
+        answered = [hello for kind in (probe.ANSWER, probe.ALERT) for hello in _ended(hellos, outcomes, (kind,))]
+        repeat = _ended(hellos, outcomes, (probe.CLOSED, probe.RESET, probe.BUSY, probe.BROKEN_OFF))
+        if not answered and repeat:
+            time.sleep(max(map(_pause_seconds, outcomes)))
+            outcomes = [self._once(hello) if hello in repeat else ended for hello, ended in zip(hellos, outcomes)]
+            answered = _ended(hellos, outcomes, (probe.ANSWER, probe.ALERT))
+        self._canary = next(iter(answered), None)
+        return outcomes
 
     def ask(self, hello: bytes, closing_refuses: bool = False) -> Reply:
         """Ask once, and again alone where the answer cannot be believed.
@@ -85,7 +83,7 @@ class Session:
         if self.given_up:
             return Reply(reason=self.given_up)
         outcome = self._once(hello)
-        return self._plain_reply(hello, outcome) or self._confirm(hello, outcome, closing_refuses)
+        return self.believe(hello, outcome, closing_refuses)
 
     def ask_sslv2(self, hello: bytes) -> tuple[Reply, wire.SslV2ServerHello | None]:
         """Ask whether SSL 2.0 is spoken: anything but its SERVER-HELLO, twice and with the canary answered, is no."""
@@ -119,13 +117,19 @@ class Session:
     def connection(self, timeout_seconds: float | None = None) -> Iterator[tuple[socket.socket, float]]:
         """Connect for more than one question: give the socket and its deadline (of :func:`time.monotonic`).
 
-        Raises ``OSError`` when there is no connection; the socket is closed at the end. Whoever uses it sets its
-        timeout to what is left until the deadline, again before each read.
+        Raises ``OSError`` when there is no connection, or the server was given up; the socket is closed at the end.
+        Whoever uses it sets its timeout to what is left until the deadline, again before each read.
         """
+        if self.given_up:
+            raise ConnectionError(self.given_up)
         with self.turn():
             deadline = time.monotonic() + (self.timeout_seconds if timeout_seconds is None else timeout_seconds)
             with probe.connect(self.endpoint, deadline) as sock:
                 yield sock, deadline
+
+    def answered(self) -> None:
+        """Note that a handshake was completed elsewhere: what was refused before it was no ban."""
+        self._refused_last = False
 
     def doubt(self) -> str:
         """Ask a last time what was answered before; return why what was refused cannot be believed, or nothing.
@@ -163,9 +167,9 @@ class Session:
                         f"the server is too slow: {self._spent_seconds:.0f} seconds were spent on it already"
                     )
 
-    def believe(self, hello: bytes, outcome: probe.Outcome) -> Reply:
+    def believe(self, hello: bytes, outcome: probe.Outcome, closing_refuses: bool = False) -> Reply:
         """Return the reply of a question that :meth:`first` asked already."""
-        return self._plain_reply(hello, outcome) or self._confirm(hello, outcome, False)
+        return self._plain_reply(hello, outcome) or self._confirm(hello, outcome, closing_refuses)
 
     def _plain_reply(self, hello: bytes, outcome: probe.Outcome) -> Reply | None:
         """Return what needs no confirmation."""
@@ -207,6 +211,11 @@ class Session:
             return False
         kind = self._send(self._canary).kind
         return kind == probe.ANSWER or (kind == probe.ALERT and not self._canary_was_answered)
+
+
+def _ended(hellos: Sequence[bytes], outcomes: Sequence[probe.Outcome], kinds: Sequence[str]) -> list[bytes]:
+    """Return the hellos that ended in one of these ways."""
+    return [hello for hello, outcome in zip(hellos, outcomes) if outcome.kind in kinds]
 
 
 def _pause_seconds(outcome: probe.Outcome) -> float:

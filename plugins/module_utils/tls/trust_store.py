@@ -12,7 +12,8 @@ from pathlib import Path
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
 
-_PEM = re.compile(r"-----BEGIN (?:X509 )?CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END [A-Z0-9 ]*CERTIFICATE-----")
+# The older label means the same.
+_PEM = re.compile(r"-----BEGIN (?:X509 )?CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END (?:X509 )?CERTIFICATE-----")
 _MAX_FILE_BYTES = 16 * 1024 * 1024
 # Where the interpreter's own library was built for another system, its default path does not exist.
 _SYSTEM_FILES = (
@@ -51,4 +52,5 @@ def _system_store() -> Path | None:
 
 def _read(path: Path) -> list[str]:
     with path.open("rb") as stream:
-        return _PEM.findall(stream.read(_MAX_FILE_BYTES).decode("ascii", errors="replace"))
+        contents = _PEM.findall(stream.read(_MAX_FILE_BYTES).decode("ascii", errors="replace"))
+    return [f"-----BEGIN CERTIFICATE-----{content}-----END CERTIFICATE-----" for content in contents]

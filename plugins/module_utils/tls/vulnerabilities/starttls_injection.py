@@ -53,9 +53,9 @@ class _Trial:
 
 
 def _codes(command: str, greeting: bytes, farewell: bytes) -> _Trial:
-    """Return the trial of a protocol of three digits: a reply before the farewell's, but not 421, which closes."""
-    own = rb"%s|%s|421" % (greeting, farewell)
-    answer = re.compile(rb"(?ms)\A(?:%s[ -][^\n]*\n)*(?!%s)\d{3}[ -].*^%s[ \r]" % (greeting, own, farewell))
+    """Return the trial of a protocol of three digits: a reply before the farewell's."""
+    pattern = rb"(?ms)\A(?:%s[ -][^\n]*\n)*(?!%s|%s)\d{3}[ -].*^%s[ \r]"
+    answer = re.compile(pattern % (greeting, greeting, farewell, farewell))
     farewell_answer = re.compile(rb"(?m)^%s[ \r]" % farewell)
     return _Trial(command, command.encode("ascii") + b"\r\n", b"QUIT\r\n", answer, farewell_answer)
 

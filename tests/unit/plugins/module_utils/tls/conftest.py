@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
+import json
 import re
 import shutil
 import socket
@@ -16,9 +18,13 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 import trustme
+
+SCHEMA = Path(__file__).resolve().parents[5] / "docs" / "schemas" / "tls_endpoint_info-2.0.json"
 
 Handler = Callable[[socket.socket, int], None]
 
@@ -154,6 +160,32 @@ def _copy(source: socket.socket, sink: socket.socket) -> None:
             sink.sendall(data)
     with contextlib.suppress(OSError):
         sink.shutdown(socket.SHUT_WR)
+
+
+def _validator(part: str) -> jsonschema.Draft202012Validator:
+    """Return what holds a part of a result against the published schema."""
+    schema = json.loads(SCHEMA.read_text())
+    return jsonschema.Draft202012Validator({**schema, **schema["$defs"].get(part, {})})
+
+
+@pytest.fixture(autouse=True)
+def _every_result_has_the_published_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hold each result that a test gets against the schema."""
+    assess = importlib.import_module("ansible_collections.ringmaster.webops.plugins.module_utils.tls.assess")
+    whole, one = assess.assess, assess.assess_endpoint
+
+    def valid_results(*arguments: Any, **options: Any) -> dict[str, Any]:
+        results = whole(*arguments, **options)
+        _validator("").validate(results)
+        return results
+
+    def valid_result(*arguments: Any, **options: Any) -> dict[str, Any]:
+        result = one(*arguments, **options)
+        _validator("result").validate({**result})
+        return result
+
+    monkeypatch.setattr(assess, "assess", valid_results)
+    monkeypatch.setattr(assess, "assess_endpoint", valid_result)
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,16 @@ def facts(ca: trustme.CA, complete: bool, host: str = "www.example.com") -> dict
     pem = ca.issue_cert("www.example.com", key_type=trustme.KeyType.ECDSA).cert_chain_pems[0].bytes().decode()
     der = base64.b64encode(ssl.PEM_cert_to_DER_cert(pem)).decode()
     return {
-        "target": {"name": host, "host": host, "port": 443, "server_name": host},
+        "target": {
+            "name": host,
+            "host": host,
+            "port": 443,
+            "server_name": host,
+            "starttls": None,
+            "http_port": 80,
+        },
+        "address": "192.0.2.1",
+        "addresses": ["192.0.2.1"],
         "reachable": True,
         "error": None,
         "protocols": [
@@ -48,6 +57,8 @@ def facts(ca: trustme.CA, complete: bool, host: str = "www.example.com") -> dict
             }
         ],
         "http": None,
+        "vulnerability_tests": "passive",
+        "probes": {},
         "not_tested": [],
         "connections": 1,
         "duration_ms": 1,
@@ -122,5 +133,9 @@ def test_a_result_is_held_against_the_guideline_and_the_policies(ca: trustme.CA)
 
 
 def test_what_cannot_be_measured_is_held_against_nothing(ca: trustme.CA) -> None:
-    result = assess.assess_endpoint({**facts(ca, True), "reachable": False}, certificate.Anchors([]), NOW)
+    keys = ("target", "address", "addresses", "connections", "duration_ms", "not_tested")
+    unreachable = {key: value for key, value in facts(ca, True).items() if key in keys}
+    error = {"kind": "timeout", "message": "no connection", "remedy": "Check the firewall"}
+    unreachable.update(reachable=False, error=error)
+    result = assess.assess_endpoint(unreachable, certificate.Anchors([]), NOW)
     assert (result["mozilla"], result["policies"]) == (None, [])

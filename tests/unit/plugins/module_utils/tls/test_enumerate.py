@@ -57,7 +57,8 @@ def up_to_tls12(server: Server) -> enumeration.Found:
 
 
 def tls13(server: Server) -> enumeration.Found13:
-    return enumeration.enumerate_tls13(server.tls13, registry.TLS13_CIPHER_SUITES, registry.TLS13_GROUPS)
+    suites, groups = registry.TLS13_CIPHER_SUITES, registry.TLS13_GROUPS
+    return enumeration.enumerate_tls13(server.tls13, suites, groups, server.tls13(suites, groups))
 
 
 def test_a_list_that_the_end_contradicts_has_a_gap() -> None:

@@ -234,7 +234,7 @@ def test_switches_of_a_policy_of_ones_own(item: str, value: bool, expected: bool
     result["compression"] = expected if item == "compression" else False
     result["renegotiation"]["secure"] = expected
     result["extensions"]["TLSv1.2"] = ["extended_master_secret"] if expected else []
-    result["sessions"] = {"TLSv1.3": {"early_data_max_bytes": 0}}
+    result["sessions"] = {"TLSv1.3": {"max_early_data_bytes": 0}}
     own = policy.load({"name": "own", "rules": {item: {"expected": value}}})
     assert policy.check(own, result)["compliant"] is (value is expected)
 

@@ -22,6 +22,13 @@ def test_a_file_with_text_between_the_certificates(tmp_path: Path) -> None:
     assert [pem.strip() for pem in read_anchors(str(path))] == [first.strip(), second.strip()]
 
 
+def test_the_older_label_is_the_same_thing(tmp_path: Path) -> None:
+    pem = trustme.CA().cert_pem.bytes().decode()
+    path = tmp_path / "ca.pem"
+    path.write_text(pem.replace("CERTIFICATE", "X509 CERTIFICATE"))
+    assert read_anchors(str(path)) == [pem.strip()]
+
+
 def test_a_directory(tmp_path: Path) -> None:
     pem = trustme.CA().cert_pem.bytes()
     (tmp_path / "a.pem").write_bytes(pem)
