@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo audit test test-unit test-sanity test-integration test-molecule proof lint bench docs clean distclean \
-        environment development lab-programs test-programs
+        environment development lab-programs test-programs peers
 # One after the other, whatever -j says: targets share .venv and apt.
 .NOTPARALLEL:
 
@@ -27,7 +27,7 @@ audit: ## Audit this machine: packages and TLS listeners, read-only (AUDIT_TARGE
 test: development lab-programs test-programs ## The tests: sanity, integration, molecule, units (about 20 minutes cold, root, Debian)
 	@scripts/test.sh
 
-proof: development lab-programs test-programs ## The long proofs: labs side by side, rebooted, killed
+proof: development lab-programs test-programs peers ## The long proofs: labs rebooted and killed, TLS against sslyze, fuzzing
 	@$(bin)/python -m pytest tests/proof
 
 clean: ## Undo what the lab did to the machine, remove what was built (keeps .venv and the lab's base trees)
@@ -38,7 +38,7 @@ clean: ## Undo what the lab did to the machine, remove what was built (keeps .ve
 
 distclean: clean ## Remove everything that is not in the repository
 	@if [ -d .lab ]; then $(lab) distclean; fi
-	@rm -rf .venv .venv-2.19 dist
+	@rm -rf .venv .venv-2.19 .venv-peers dist
 	@$(setup) remove-python
 	@rm -rf .lab
 
@@ -59,7 +59,7 @@ test-molecule: development lab-programs ## The molecule scenarios on lab hosts
 lint: development ## ruff, mypy, yamllint, ansible-lint, documentation and changelog checks
 	@scripts/lint.sh
 
-bench: development ## Ratios against peers on this machine, in one run
+bench: development peers ## Ratios against peers on this machine, in one run
 	@scripts/bench.sh
 
 docs: development ## The reference of all plugins and roles, in build/docs
@@ -77,3 +77,7 @@ lab-programs: environment
 
 test-programs:
 	@$(setup) packages openssl shellcheck
+
+peers:
+	@$(setup) peers .venv-peers
+	@$(setup) optional-packages testssl.sh sslscan gnutls-bin nginx-light haproxy apache2

@@ -6,10 +6,12 @@
 # Get this machine ready, and say what is missing where it may not do so itself.
 #
 #   setup.sh packages PACKAGE...          install the Debian packages that are missing (root on Debian only)
+#   setup.sh optional-packages PACKAGE... the same where it may, else nothing
 #   setup.sh remove-packages              remove what `packages` installed, except what others need by now
 #   setup.sh remove-python                the same for what `venv` installed
 #   setup.sh venv DIRECTORY SET [CORE]    make or complete a Python environment: SET is control-node, test or
 #                                         development; CORE is an ansible-core release, by default the newest that runs
+#   setup.sh peers DIRECTORY              make or complete the Python environment of what benchmarks compare with
 #   setup.sh python [CORE]                print the Python that an environment would be made from
 #   setup.sh pythons                      print the directories of all Pythons from 3.9 on, newest first
 set -eu
@@ -186,16 +188,32 @@ make_venv() {
     for name in $sets; do printf '%s\n' "$wanted" > "$directory/.made-$name"; done
 }
 
+make_peers() {
+    directory=$1
+    requirements="$here/requirements/peers.txt"
+    wanted="$here $(cksum < "$requirements")"
+    [ "$(cat "$directory/.made-peers" 2>/dev/null)" != "$wanted" ] || return 0
+    ensure_python
+    python=$(python_for "$(newest_core)")
+    say "making $directory: $("$python" --version), what the benchmarks compare with"
+    "$python" -m venv --clear "$directory"
+    quietly "$directory/pip.log" "pip could not install what $requirements names; check the network and pip's configuration, then run this again" \
+        "$directory/bin/python" -m pip install --disable-pip-version-check --requirement "$requirements"
+    printf '%s\n' "$wanted" > "$directory/.made-peers"
+}
+
 case ${1:-} in
     packages) shift; install_packages debian-packages "$@" ;;
+    optional-packages) shift; ! on_debian_as_root || install_packages debian-packages "$@" ;;
     remove-packages) remove_packages debian-packages ;;
     remove-python) remove_packages python-packages ;;
     venv) make_venv "$2" "$3" "${4:-}" ;;
+    peers) make_peers "$2" ;;
     python) ensure_python; python_for "${2:-$(newest_core)}" ;;
     pythons)
         for version in 3.14 3.13 3.12 3.11 3.10 3.9; do
             found=$(find_python "$version" 'import ensurepip, ssl, venv')
             [ -z "$found" ] || dirname "$found"
         done ;;
-    *) die "unknown command '${1:-}'. Use packages, remove-packages, remove-python, venv, python or pythons." ;;
+    *) die "unknown command '${1:-}'. Use packages, optional-packages, remove-packages, remove-python, venv, peers, python or pythons." ;;
 esac

@@ -1,0 +1,50 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whatever a stranger sends, a decoder reads it or refuses it: every target of tests/fuzz, a little of it each time.
+
+The examples are the same in every run. ``make proof`` tries a hundred thousand of each.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[4]))
+
+from fuzz import engine
+from fuzz.targets import SLOW_TARGETS, TARGETS
+
+_BY_NAME = {target.name: target for target in (*TARGETS, *SLOW_TARGETS)}
+
+
+@pytest.mark.parametrize("name", _BY_NAME)
+def test_a_decoder_reads_or_refuses(name: str) -> None:
+    target = _BY_NAME[name]
+
+    @settings(
+        max_examples=70 if target in TARGETS else 20,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(engine.mutations(target))
+    def some(data: bytes) -> None:
+        engine.run(target, data)
+
+    some()
+
+
+@pytest.mark.parametrize("name", [name for name in _BY_NAME if not name.startswith(("records", "handshake"))])
+def test_a_seed_is_read(name: str) -> None:
+    """Seeds that are refused at once would leave most of a decoder untried. A tape cannot complete a handshake."""
+    target = _BY_NAME[name]
+
+    assert any(engine.run(target, seed) for seed in target.seeds)
