@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
         if certificate.CRYPTOGRAPHY_IMPORT_ERROR is not None:
             raise AnsibleActionFail(
                 f"the Python package cryptography cannot be imported on the control node "
-                f"({certificate.CRYPTOGRAPHY_IMPORT_ERROR}). Install cryptography 42 or newer beside ansible-core"
+                f"({certificate.CRYPTOGRAPHY_IMPORT_ERROR}). Install cryptography 43 or newer beside ansible-core"
             )
         anchors = self._anchors(self._task.args.get("ca_path"))
         rules = Rules(

@@ -21,7 +21,7 @@ description:
   - A fact that could not be measured is listed in RV(results[].not_tested), and a grade that depends on such a fact is
     marked as an upper bound. A server is believed to refuse something only when it says so.
   - The measuring happens where the task runs, with Python's standard library alone. Certificates are parsed and judged
-    on the control node, which needs the Python package C(cryptography) 42 or newer.
+    on the control node, which needs the Python package C(cryptography) 43 or newer.
   - A bad target is an entry of RV(results) with RV(results[].error) set. It never hides the results of the others and
     never fails the task.
 extends_documentation_fragment:
@@ -347,7 +347,7 @@ results:
               certificate is missing between what was sent and what is trusted).
             - The reasons are V(expired), V(not_yet_valid), V(self_signed), V(chain_incomplete) (an issuer was not sent
               that could be fetched), V(unknown_issuer), V(untrusted_root), V(unreadable), V(not_for_servers),
-              V(invalid_chain), V(weak_signature), V(revoked). Where only the leaf could be seen, C(trusted) may be null
+              V(invalid_chain), V(weak_signature), V(revoked), V(unsupported_algorithm). Where only the leaf could be seen, C(trusted) may be null
               and C(reason) V(chain_not_seen), and the grade is an upper bound.
           returned: always
           type: dict

@@ -172,7 +172,7 @@ def _graded_certificate(entry: Mapping[str, Any]) -> grade_view.Certificate:
     # A root's own signature proves nothing, so it is not looked at.
     signed = [leaf, *(other for other in entry["chain"] if not other.get("self_issued"))]
     return grade_view.Certificate(
-        strength_bits=int(leaf.get("rsa_equivalent_bits", 0)),
+        strength_bits=leaf.get("rsa_equivalent_bits") or None,
         signature_algorithms=tuple(str(each.get("signature_algorithm", "")) for each in signed),
         rsa_public_exponent=leaf.get("rsa_public_exponent"),
         trusted=trust["trusted"],

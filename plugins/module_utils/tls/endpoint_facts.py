@@ -18,6 +18,8 @@ _NOT_TESTED = "not_tested"
 def facts_of(evidence: Evidence) -> dict[str, object]:
     """Return all that was measured; what was not is noted in ``not_tested``."""
     shown = evidence.flights
+    if not all(entry.staple_asked for entry in evidence.certificates.values()):
+        evidence.note("stapled_ocsp", "no stapled response was asked for in the only handshake with this certificate")
     for name in flights.disagreeing(shown):
         evidence.note(f"extensions.{name}", "the answers differ: more than one kind of server is behind this address")
     return {

@@ -91,6 +91,8 @@ def missing_facts(view: View, rules: list[grade_rules.Rule]) -> list[str]:
     missing += [fact for rule in rules for fact in rule.missing(view)]
     if any(certificate.trusted is None for certificate in view.certificates) and "certificates.chain" not in missing:
         missing.append("certificates.trust")
+    if any(certificate.strength_bits is None for certificate in view.certificates):
+        missing.append("certificates.key_strength")
     return list(dict.fromkeys(missing))
 
 

@@ -168,7 +168,7 @@ def _negotiates(name: str, limit: str, since: str, protocols: tuple[str, ...], w
 
 def _key_below(bits: int) -> _Check:
     def check(view: View) -> str | None:
-        weakest = min((certificate.strength_bits for certificate in view.certificates), default=bits)
+        weakest = min((each.strength_bits for each in view.certificates if each.strength_bits), default=bits)
         return f"a certificate's key is worth {weakest} RSA bits" if weakest < bits else None
 
     return check

@@ -19,11 +19,11 @@ NOT_TESTED = "not_tested"
 class Certificate:
     """What the grade has to know of one certificate: its key as RSA-equivalent bits, its signatures, its trust.
 
-    ``trusted`` is ``None`` where that cannot be told: no distrust, but a missing fact. ``chain_incomplete`` is said of
-    a certificate that is trusted, though an issuer had to be fetched that was not sent.
+    ``strength_bits`` and ``trusted`` are ``None`` where that cannot be told: a missing fact. ``chain_incomplete`` is
+    said of a certificate that is trusted, though an issuer had to be fetched that was not sent.
     """
 
-    strength_bits: int
+    strength_bits: int | None
     signature_algorithms: tuple[str, ...] = ()
     rsa_public_exponent: int | None = None
     trusted: bool | None = True

@@ -31,7 +31,7 @@ def key_exchange_score(view: View) -> float | None:
     """
     if any(suite.authentication == "anon" for suite in view.all_suites):
         return 0.0
-    strengths = [certificate.strength_bits for certificate in view.certificates]
+    strengths = [certificate.strength_bits for certificate in view.certificates if certificate.strength_bits]
     if not strengths:
         return None
     strengths += [*view.group_bits.values(), *view.dh_bits]

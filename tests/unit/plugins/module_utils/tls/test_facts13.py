@@ -79,6 +79,16 @@ def test_a_closed_connection_is_no_refusal(servers: Servers, schemes: tuple[int,
     assert answer.reason == ("" if refused else "it was closed")
 
 
+def test_a_broken_flight_is_no_refusal(servers: Servers) -> None:
+    def steps(server: Server13) -> None:
+        server.begin()
+        server.send(99, b"")
+        server.wait()
+
+    answer = facts13.certificate_of_key_type(session_with(servers.stub(serving(steps)).port), OFFER, RSA)
+    assert (answer.refused, answer.reason) == (False, "handshake message 99 came instead of 8")
+
+
 def test_a_server_that_is_gone_has_refused_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         session = session_with(free.getsockname()[1])

@@ -390,6 +390,10 @@ MISSING: dict[str, tuple[View, list[str]]] = {
     "disagreeing answers": (view(not_tested=("extensions.TLSv1.2",)), ["extensions.TLSv1.2"]),
     "a protocol": (view(not_tested=("protocols.SSLv3",)), ["protocols.SSLv3"]),
     "a certificate": (view(not_tested=("certificates.RSA",)), ["certificates.RSA"]),
+    "a key of a kind that is not known": (
+        view(certificates=(Certificate(2048), Certificate(None))),
+        ["certificates.key_strength"],
+    ),
     "trust that cannot be told": (view(certificates=(Certificate(2048, trusted=None),)), ["certificates.trust"]),
     "trust of a chain that was not seen": (
         view(certificates=(Certificate(2048, trusted=None),), not_tested=("certificates.chain",)),

@@ -511,6 +511,7 @@ BROKEN: dict[str, tuple[Steps, str]] = {
     "a message in clear": (unprotected(22, b"\x08\x00\x00\x02\x00\x00"), "not encrypted"),
     "data instead of a hello": (unprotected(23, b"text", Server13.receive_hello), "in the middle of the handshake"),
     "data in a message": (data_in_a_message, "type 23 came where none may be"),
+    "no hello": (lambda server: (server.receive_hello(), server.send(8, EMPTY))[1], "8 came before the ServerHello"),
     "another version": (hello(version=registry.TLS12), "version 0x0303"),
     "no such suite": (hello(suite=0x1399), "cipher suite"),
     "another session id": (hello(session_id=bytes(32)), "session id"),

@@ -16,7 +16,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls.handshake13 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.http_head import parse_hsts, parse_response
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.session import Session
 
-from .conftest import Servers
+from .conftest import Handler, Servers
 from .stub13 import DER, Server13, serving, ticket_message
 
 VALID = [
@@ -190,10 +190,6 @@ def test_a_broken_connection_gives_the_interpreter_a_try_too(servers: Servers) -
 
 
 def test_no_time_is_left_for_another_try_at_a_silent_server(servers: Servers) -> None:
-    def silent(connection: socket.socket, _number: int) -> None:
-        while connection.recv(4096):
-            pass
-
     session = session_with(servers.stub(silent).port, timeout_seconds=0.3)
     exchange = http_facts.visit_tls13(session, OFFER, "localhost")
     assert (exchange.certificates, exchange.http) == ([], None)
@@ -262,3 +258,41 @@ def test_a_goodbye_that_is_answered_with_garbage_costs_nothing(servers: Servers)
 
     exchange = http_facts.visit_tls13(session_with(servers.stub(serving(steps)).port), OFFER, None)
     assert (exchange.certificates, exchange.failure) == ([DER], "")
+
+
+def silent(connection: socket.socket, _number: int) -> None:
+    while connection.recv(4096):
+        pass
+
+
+def plain(connection: socket.socket, _number: int) -> None:
+    connection.sendall(b"220 mail.example.org\r\n")
+    silent(connection, 1)
+
+
+def test_a_dialogue_that_never_comes_to_tls_takes_one_connection(servers: Servers) -> None:
+    endpoint = probe.Endpoint(socket.AF_INET, "127.0.0.1", servers.stub(silent).port, "smtp", "localhost")
+    session = Session(endpoint, probe.Pacer(2, 0), 0.3)
+    exchange = http_facts.visit_tls13(session, OFFER, None)
+    assert (exchange.certificates, exchange.failure) == ([], "no connection within 0.3 seconds")
+    assert session.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("handler", "failure"),
+    [
+        (silent, "no complete answer within 0.3 seconds"),
+        (plain, "the scanner's own TLS library completed no handshake"),
+    ],
+)
+def test_why_the_interpreter_completes_no_handshake(servers: Servers, handler: Handler, failure: str) -> None:
+    endpoint = probe.Endpoint(socket.AF_INET, "127.0.0.1", servers.stub(handler).port)
+    exchange = http_facts.visit(endpoint, "localhost", "localhost", 0.3)
+    assert exchange.failure.startswith(failure)
+    assert (exchange.certificates, exchange.http) == ([], None)
+
+
+def test_the_interpreter_requests_nothing_without_a_host(servers: Servers) -> None:
+    endpoint = probe.Endpoint(socket.AF_INET, "127.0.0.1", servers.openssl())
+    exchange = http_facts.visit(endpoint, "localhost", None, 5)
+    assert (len(exchange.certificates), exchange.http) == (1, parse_response(b""))

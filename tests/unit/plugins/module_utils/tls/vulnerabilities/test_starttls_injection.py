@@ -185,7 +185,7 @@ def test_postgres_that_closes_because_of_the_injected_data(servers: Servers) -> 
 
 @pytest.mark.parametrize(
     "said",
-    [b"", b"421 closing\r\n", b"250 ok\r\n", b"500 what\r\n", b"\x00\xff\x1b[31m", b"x" * 70000],
+    [b"", b"421 closing\r\n", b"250 ok\r\n", b"500 what\r\n", b"\x00\xff\x1b[31m", b"x" * 70000 + b"\r\n221 bye\r\n"],
 )
 def test_what_cannot_be_judged_is_not_tested(servers: Servers, said: bytes) -> None:
     speech = Speech(SCRIPTS["smtp"], {b"": said})
@@ -208,6 +208,17 @@ def test_silence_within_tls_is_not_tested(servers: Servers) -> None:
 
     stub = servers.stub(handler)
     assert (examine(stub, "smtp", 0.5).status, stub.connections) == (NOT_TESTED, 1)
+
+
+def test_silence_instead_of_a_handshake_is_not_tested(servers: Servers) -> None:
+    def handler(connection: socket.socket, _number: int) -> None:
+        play(connection, SCRIPTS["smtp"])
+        while connection.recv(4096):
+            pass
+
+    stub = servers.stub(handler)
+    finding = examine(stub, "smtp", 0.5)
+    assert (finding.status, finding.evidence, stub.connections) == (NOT_TESTED, "there was no answer in time", 2)
 
 
 def interrupted(usual: Handler, instead: Callable[[socket.socket], None], numbers: tuple[int, ...]) -> Handler:
