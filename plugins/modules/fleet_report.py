@@ -12,8 +12,9 @@ module: fleet_report
 short_description: Write a report on a fleet from what was measured on its hosts
 version_added: 0.1.0
 description:
-  - Writes what M(ringmaster.webops.tls_endpoint_info) and M(ringmaster.webops.package_consistency_info) measured as one
-    self-contained HTML page for people and as JSON for programs.
+  - Writes what M(ringmaster.webops.tls_endpoint_info), M(ringmaster.webops.tls_library_info) and
+    M(ringmaster.webops.package_consistency_info) measured as one self-contained HTML page for people and as JSON for
+    programs.
   - Each host gets a row with its verdict, its worst TLS grade, the days left of its first certificate to expire, the
     verdict on its packages, the number of findings and how much was verified. A host that could not be measured is a
     row with the reason.
@@ -27,11 +28,14 @@ notes:
   - Ansible logs a module's arguments where the module runs, and here these are all facts. There is nothing secret in
     them, but much; with the variable C(ansible_no_target_syslog=true) on the task they stay out of the log.
   - Verdicts of a host, from best to worst, are V(ok), V(attention), V(unknown) (something could not be measured) and
-    V(critical). A grade of B or C, an upper bound of a grade, a certificate in its last 21 days and packages that were
-    verified in part ask for V(attention). A worse grade, an endpoint without an answer, a certificate that expired or
-    is in its last 7 days or is not trusted, package content that differs and an unsound package database are
-    V(critical). A host whose packages or TLS endpoints were not measured is V(unknown) at best. For
-    certificates of short life the last quarter and the last tenth of their life count, where that is less.
+    V(critical). A grade of B or C, an upper bound of a grade, a vulnerability that is likely, a certificate in its last
+    21 days, processes on a TLS library that was replaced, a past with Heartbleed, and packages or libraries that were
+    looked at in part ask for V(attention). A worse grade, a vulnerability that was shown, an endpoint without an
+    answer, a certificate that expired or is in its last 7 days or is not trusted, an installed library with Heartbleed,
+    package content that differs and an unsound package database are V(critical). A host whose packages or TLS endpoints
+    were not measured is V(unknown) at best. What a vulnerability merely exposes to, in the sense of
+    M(ringmaster.webops.tls_endpoint_info), is shown and worsens no verdict. For certificates of short life the last
+    quarter and the last tenth of their life count, where that is less.
 extends_documentation_fragment:
   - ringmaster.webops.attributes
   - ringmaster.webops.attributes.actiongroup_webops
@@ -72,6 +76,11 @@ options:
           - An empty list says that it was looked and there is none; without the option they were not measured.
         type: list
         elements: dict
+      tls_libraries:
+        description:
+          - The result of M(ringmaster.webops.tls_library_info) on the host; without it nothing is said about libraries.
+        type: dict
+        version_added: 0.2.0
   destination:
     description:
       - The directory that receives C(index.html) and C(report.json). It is made, with its parents, where it is missing.
@@ -83,6 +92,7 @@ author:
 seealso:
   - module: ringmaster.webops.package_consistency_info
   - module: ringmaster.webops.tls_endpoint_info
+  - module: ringmaster.webops.tls_library_info
 """
 
 EXAMPLES = r"""
@@ -94,6 +104,7 @@ EXAMPLES = r"""
         groups: [webservers]
         packages: "{{ hostvars.web1.packages }}"
         tls_endpoints: "{{ endpoints.results | selectattr('target.name', 'equalto', 'web1') }}"
+        tls_libraries: "{{ hostvars.web1.libraries }}"
       - host: web2
         groups: [webservers]
         error: "Connection timed out"
@@ -186,6 +197,12 @@ hosts:
         grade_endpoint:
           description: The endpoint that has the worst grade.
           type: str
+        vulnerabilities:
+          description:
+            - How many vulnerabilities of all endpoints are V(vulnerable), V(likely) and V(exposed), and how many were
+              V(tested) and V(not_tested).
+          type: dict
+          version_added: 0.2.0
     certificate:
       description: The first certificate to expire; nothing when none was seen.
       type: dict
@@ -221,13 +238,36 @@ hosts:
         database_problems:
           description: How many problems the package database has.
           type: int
+    libraries:
+      description: The host's TLS libraries in short; nothing when nobody asked.
+      type: dict
+      version_added: 0.2.0
+      contains:
+        restarts_due:
+          description: How many processes run on a library that was replaced.
+          type: int
+        heartbleed_now:
+          description: Whether a library with Heartbleed is installed; nothing where that is not known.
+          type: bool
+        heartbleed_once:
+          description: Whether the package logs know of a time when one was installed.
+          type: bool
+        gaps:
+          description: How many things could not be read.
+          type: int
   sample:
     - host: web1
       groups: [webservers]
       verdict: ok
       reasons: []
       error: null
-      tls: {endpoints: 1, unreachable: 0, grade: A, grade_is_upper_bound: false, grade_endpoint: "web1.example.org:443"}
+      tls:
+        endpoints: 1
+        unreachable: 0
+        grade: A
+        grade_is_upper_bound: false
+        grade_endpoint: "web1.example.org:443"
+        vulnerabilities: {vulnerable: 0, likely: 0, exposed: 1, tested: 24, not_tested: 0}
       certificate:
         endpoint: "web1.example.org:443"
         subject: CN=web1
@@ -243,6 +283,7 @@ hosts:
           bytes_read: 412000000
           gaps: 0
         database_problems: 0
+      libraries: {restarts_due: 0, heartbleed_now: false, heartbleed_once: false, gaps: 0}
 """
 
 from datetime import datetime, timezone
@@ -269,6 +310,7 @@ def main() -> None:
                     "error": {"type": "str"},
                     "packages": {"type": "dict"},
                     "tls_endpoints": {"type": "list", "elements": "dict"},
+                    "tls_libraries": {"type": "dict"},
                 },
             },
             "destination": {"type": "path", "required": True},

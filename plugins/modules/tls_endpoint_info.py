@@ -265,7 +265,7 @@ results:
       returned: always
       type: dict
     alpn:
-      description: For TLS 1.2 the protocol that was selected of V(h2) and V(http/1.1), if any.
+      description: For TLS 1.2, or where it is not offered TLS 1.3, what was selected of V(h2) and V(http/1.1), if any.
       returned: always
       type: dict
     extensions:
@@ -303,8 +303,8 @@ results:
     sessions:
       description:
         - For TLS 1.3 and the best older protocol what resumes a session - C(session_id), C(session_ticket) (null where
-          it does not exist or was not measured) - with C(ticket_lifetime_seconds) and C(max_early_data_bytes) (how much
-          0-RTT data TLS 1.3 takes, 0 for none).
+          it does not exist or was not measured) - with C(ticket_lifetime_seconds) (null where the server does not say)
+          and C(max_early_data_bytes) (how much 0-RTT data TLS 1.3 takes, 0 for none).
       returned: always
       type: dict
     certificates:
@@ -347,8 +347,8 @@ results:
               certificate is missing between what was sent and what is trusted).
             - The reasons are V(expired), V(not_yet_valid), V(self_signed), V(chain_incomplete) (an issuer was not sent
               that could be fetched), V(unknown_issuer), V(untrusted_root), V(unreadable), V(not_for_servers),
-              V(invalid_chain), V(weak_signature), V(revoked), V(unsupported_algorithm). Where only the leaf could be seen, C(trusted) may be null
-              and C(reason) V(chain_not_seen), and the grade is an upper bound.
+              V(invalid_chain), V(weak_signature), V(revoked). C(trusted) is null for V(unsupported_algorithm), and may
+              be for V(chain_not_seen), where only the leaf could be seen. Then the grade is an upper bound.
           returned: always
           type: dict
         chain_order:

@@ -127,7 +127,7 @@ class Servers:
         return self.run(lambda port: [path, "s_server", "-accept", f"127.0.0.1:{port}", "-www", *command, *options])
 
     def gnutls(self, priorities: str, *options: str) -> int:
-        """Start ``gnutls-serv`` with both certificates."""
+        """Start ``gnutls-serv`` with both certificates; it listens on every address, there is no option for one."""
         path = program("gnutls-serv")
         keys = [f"--x509certfile={self.ecdsa.chain}", f"--x509keyfile={self.ecdsa.key}"]
         keys += [f"--x509certfile={self.rsa.chain}", f"--x509keyfile={self.rsa.key}"]

@@ -2,13 +2,12 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One host in full, for a person: its reasons, its TLS endpoints, its packages."""
+"""One host in full, for a person: its reasons, what a visitor sees of it, and what it has."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ansible_collections.ringmaster.webops.plugins.module_utils.report.endpoint import Certificate, Endpoint, Note
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.endpoint_details import endpoint_details
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.libraries import Libraries, Library, Period
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.markup import (
     Content,
     Html,
@@ -20,15 +19,15 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.report.markup im
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.model import Host
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.packages import Count, Finding, Gap, Packages
-from ansible_collections.ringmaster.webops.plugins.module_utils.report.reading import iso, shortened
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.reading import shortened
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.words import count, size
 
 # How much of one host the page shows; report.json has the rest.
 FINDINGS_SHOWN = 100
-NAMES_SHOWN = 40
+PROCESSES_SHOWN = 40
 DIGEST_SHOWN = 20
 
-
+_YES_NO_UNKNOWN = {True: "yes", False: "no", None: "not known"}
 SYMBOLS = {"ok": "\u2713", "attention": "!", "unknown": "?", "critical": "\u2715"}
 
 
@@ -43,123 +42,88 @@ def host_details(host: Host, identifier: str, is_open: bool) -> Html:
         "summary", tag("h3", host.name), badge(host.verdict), tag("span", ", ".join(host.groups), class_="soft")
     )
     reasons = tag("ul", *(tag("li", f"{one.level}: {one.text}") for one in host.reasons)) if host.reasons else None
-    body = tag("div", reasons, _endpoints(host), _packages(host), id=identifier)
+    body = tag("div", reasons, _endpoints(host), _libraries(host), _packages(host), id=identifier)
     return Html(f"<details{' open' if is_open else ''}>{summary}{body}</details>\n")
 
 
 def _endpoints(host: Host) -> Html:
-    heading = tag("h3", "TLS endpoints")
+    heading = tag("h3", "TLS endpoints: what a visitor sees")
     if not host.endpoints:
         return join([heading, tag("p", "No TLS endpoint of this host was measured.")])
-    return join([heading, *(_endpoint(endpoint, host) for endpoint in host.endpoints)])
+    return join([heading, *(endpoint_details(endpoint, host) for endpoint in host.endpoints)])
 
 
-def _endpoint(endpoint: Endpoint, host: Host) -> Html:
-    heading = tag("h4", endpoint.label, *([" \u00b7 ", _grade(endpoint)] if endpoint.grade else []))
-    facts = pairs(
+def _libraries(host: Host) -> Html:
+    heading, libraries = tag("h3", "TLS libraries: what the host has"), host.libraries
+    if libraries is None:
+        return join([heading, tag("p", "The TLS libraries of this host were not looked at.")])
+    if libraries.missing:
+        return join([heading, tag("p", f"The result does not say about {', '.join(libraries.missing)}.")])
+    rows = [_library(one) for one in libraries.libraries]
+    headings = ("File", "Library", "Answers heartbeats")
+    return join(
         [
-            ("Name", endpoint.name if endpoint.name not in (host.name, endpoint.label) else None),
-            ("Server name sent", endpoint.server_name),
-            ("Addresses", ", ".join(endpoint.addresses) or None),
-            ("Answer", None if endpoint.reachable else "none"),
-            ("Error", endpoint.error),
-            ("Remedy", endpoint.remedy),
-            (
-                "Scores",
-                ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in endpoint.scores.items()) or None,
-            ),
-            ("Not measured for the grade", ", ".join(endpoint.grade_missing_facts) or None),
-            ("Grade held down by", _notes(endpoint.caps)),
-            ("Warnings", _notes(endpoint.warnings)),
-            ("Named groups", ", ".join(endpoint.groups) or None),
+            heading,
+            _about_libraries(libraries),
+            table("The library files", headings, rows, class_="compact") if rows else None,
+        ]
+    )
+
+
+def _library(library: Library) -> list[Content]:
+    answer = _YES_NO_UNKNOWN[library.heartbeat]
+    return [
+        tag("span", library.path, class_="names"),
+        library.version or f"{library.family}, which states no version",
+        f"{answer}: {library.heartbeat_evidence}" if library.heartbeat_evidence else answer,
+    ]
+
+
+def _about_libraries(libraries: Libraries) -> Html:
+    return pairs(
+        [
+            ("Restart due", _restarts(libraries)),
+            ("Heartbleed now", _heartbleed_now(libraries)),
+            ("Heartbleed in the past", _heartbleed_before(libraries)),
+            ("Advice", libraries.advice),
+            ("Not seen", listing(libraries.gaps) if libraries.gaps else None),
+            ("Library packages", ", ".join(libraries.packages) or None),
         ],
         class_="facts",
     )
-    parts = [
-        _protocols(endpoint),
-        *(_certificate(certificate, host) for certificate in endpoint.certificates),
-        pairs(endpoint.http, class_="facts") if endpoint.http else None,
-        pairs([("Not tested", _notes(endpoint.not_tested))], class_="facts") if endpoint.not_tested else None,
-        _effort(endpoint),
+
+
+def _restarts(libraries: Libraries) -> Content:
+    if not libraries.restart_needed:
+        total = libraries.processes_total
+        seen = "the processes" if total is None else count(total, "process", "processes")
+        return f"none: of {seen} seen with a TLS library none runs on one that was replaced"
+    shown = [
+        f"{one.program} ({'unknown' if one.pid is None else one.pid}) runs on {', '.join(one.libraries)}"
+        for one in libraries.restart_needed[:PROCESSES_SHOWN]
     ]
-    return tag("div", heading, facts, *parts, class_="endpoint")
+    rest = len(libraries.restart_needed) - len(shown)
+    return listing([*shown, *[f"and {rest:,} more"] * bool(rest)])
 
 
-def _grade(endpoint: Endpoint) -> str:
-    words = f"grade {endpoint.grade}{' at best' if endpoint.grade_is_upper_bound else ''}"
-    ignored = endpoint.grade_trust_ignored
-    return f"{words} ({ignored} with trust ignored)" if ignored and ignored != endpoint.grade else words
+def _heartbleed_now(libraries: Libraries) -> str:
+    if libraries.vulnerable_now is None:
+        return "not known"
+    return f"installed: {', '.join(libraries.vulnerable_packages)}" if libraries.vulnerable_now else "not installed"
 
 
-def _notes(notes: Sequence[Note]) -> Html | None:
-    entries = [
-        f"{note.subject}{f' (at most {note.limit})' if note.limit else ''}{f': {note.detail}' if note.detail else ''}"
-        for note in notes
-    ]
-    return listing(entries) if entries else None
+def _heartbleed_before(libraries: Libraries) -> Content:
+    covered = f"the logs go from {libraries.logs_from} to {libraries.logs_to}"
+    if libraries.logs_from is None:
+        return "not known: there are no package logs"
+    if not libraries.vulnerable_periods:
+        return f"never installed, as far as {covered}"
+    return listing([*(_period(one) for one in libraries.vulnerable_periods), covered])
 
 
-def _effort(endpoint: Endpoint) -> Html | None:
-    parts = [count(endpoint.connections, "connection")] if endpoint.connections is not None else []
-    parts += [f"{endpoint.duration_ms:,} ms"] if endpoint.duration_ms is not None else []
-    return tag("p", f"Measured with {', '.join(parts)}.", class_="soft") if parts else None
-
-
-def _protocols(endpoint: Endpoint) -> Html | None:
-    names = dict(endpoint.protocols)
-    names.update({suite.protocol: "offered" for suite in endpoint.cipher_suites if suite.protocol not in names})
-    if not names:
-        return None
-    rows: list[list[Content]] = []
-    for name, status in names.items():
-        suites = [
-            tag("span", f"{suite.name}{f' ({suite.number})' if suite.number else ''}")
-            for suite in endpoint.cipher_suites
-            if suite.protocol == name
-        ]
-        order = endpoint.preference.get(name, "").replace("_", " ")
-        rows.append([name, status.replace("_", " "), order, tag("div", join(suites, " "), class_="names suites")])
-    headings = ("Protocol", "Status", "Order chosen by", "Cipher suites")
-    return table("Protocols, with their cipher suites in the server's order", headings, rows, class_="protocols")
-
-
-def _certificate(certificate: Certificate, host: Host) -> Html:
-    days = certificate.days_left(host.judged_at)
-    end = None if certificate.not_after is None else iso(certificate.not_after)
-    chain = list(certificate.chain)
-    entries: list[tuple[str, Content]] = [
-        ("Certificate", certificate.subject or "subject unknown"),
-        ("Names", _bounded(certificate.names)),
-        ("Issuer", certificate.issuer),
-        ("Valid from", None if certificate.not_before is None else iso(certificate.not_before)),
-        ("Valid until", end if days is None else f"{end} ({count(days, 'day')} left)"),
-        ("Key", certificate.key),
-        ("Signature", certificate.signature_algorithm),
-        ("Trusted", _trust(certificate)),
-        ("Names the server", _yes_or_no(certificate.name_matches)),
-        ("Sent without a server name", "yes" if certificate.server_name_sent is False else None),
-        ("Chain", " \u2192 ".join(chain) or None),
-        (
-            "SHA-256",
-            tag("span", certificate.sha256_fingerprint, class_="names") if certificate.sha256_fingerprint else None,
-        ),
-    ]
-    return pairs(entries, class_="facts")
-
-
-def _trust(certificate: Certificate) -> str:
-    word = _yes_or_no(certificate.trusted) or "unknown"
-    return f"{word}: {certificate.trust_reason}" if certificate.trust_reason else word
-
-
-def _yes_or_no(value: bool | None) -> str | None:
-    return None if value is None else "yes" if value else "no"
-
-
-def _bounded(names: Sequence[str]) -> str | None:
-    rest = len(names) - NAMES_SHOWN
-    shown = ", ".join(names[:NAMES_SHOWN])
-    return f"{shown} and {rest:,} more" if rest > 0 else shown or None
+def _period(period: Period) -> str:
+    start = period.installed_at or "before the logs begin"
+    return f"{period.package}: from {start} to {period.ended_at or 'now'}"
 
 
 def _packages(host: Host) -> Html:

@@ -12,9 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.libraries import Libraries
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.model import Host, Report
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.packages import Packages
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.reading import iso
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.vulnerabilities import count_found
 
 # Rises when a key changes its meaning or goes; a new key does not raise it.
 SCHEMA_VERSION = 1
@@ -43,7 +45,7 @@ def to_json(report: Report, facts: Iterable[Mapping[str, Any]]) -> str:
 
 
 def row(host: Host) -> dict[str, Any]:
-    """Return a host as a dictionary: verdict and reasons, grade, certificate, packages with their coverage."""
+    """Return a host as a dictionary: verdict and reasons, TLS, certificate, packages with their coverage, libraries."""
     return {
         "host": host.name,
         "groups": list(host.groups),
@@ -53,6 +55,7 @@ def row(host: Host) -> dict[str, Any]:
         "tls": _tls(host),
         "certificate": _certificate(host),
         "packages": None if host.packages is None else _packages(host.packages),
+        "libraries": None if host.libraries is None else _libraries(host.libraries),
     }
 
 
@@ -66,6 +69,7 @@ def _tls(host: Host) -> dict[str, Any] | None:
         "grade": None if worst is None else worst.grade,
         "grade_is_upper_bound": worst is not None and worst.grade_is_upper_bound,
         "grade_endpoint": None if worst is None else worst.label,
+        "vulnerabilities": count_found(host.vulnerabilities),
     }
 
 
@@ -96,6 +100,15 @@ def _packages(packages: Packages) -> dict[str, Any]:
     }
 
 
+def _libraries(libraries: Libraries) -> dict[str, Any]:
+    return {
+        "restarts_due": len(libraries.restart_needed),
+        "heartbleed_now": libraries.vulnerable_now,
+        "heartbleed_once": bool(libraries.vulnerable_periods),
+        "gaps": len(libraries.gaps),
+    }
+
+
 def _count(total: int | None, verified: int | None, name: str) -> dict[str, int | None]:
     return {name: total, "verified": verified}
 
@@ -108,6 +121,7 @@ def _summary(report: Report) -> dict[str, Any]:
         "endpoints": len(report.endpoints),
         "endpoints_unreachable": sum(not endpoint.reachable for endpoint in report.endpoints),
         "endpoints_by_grade": report.endpoints_by_grade,
+        "vulnerabilities": report.vulnerabilities,
         "certificate_expires_first": None if first is None else {"host": first.name, **(_certificate(first) or {})},
         "findings_total": report.findings_total,
         "coverage": asdict(report.coverage),

@@ -11,6 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from ansible_collections.ringmaster.webops.plugins.module_utils.report import endpoint_words
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.clients import Client, clients_from
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.policies import (
+    Policy,
+    guideline_from,
+    policies_from,
+)
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.reading import (
     boolean,
     integer,
@@ -20,6 +27,10 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.report.reading i
     moment,
     text,
     texts,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.vulnerabilities import (
+    Vulnerabilities,
+    vulnerabilities_from,
 )
 
 # From best to worst. M: the name does not match, T: the certificate is not trusted (SSL Labs, SSL Server Rating Guide).
@@ -43,6 +54,8 @@ class Certificate:
     trust_reason: str | None
     name_matches: bool | None
     chain: tuple[str, ...]
+    chain_problems: tuple[str, ...]
+    stapled_ocsp: str | None
 
     def days_left(self, now: datetime) -> int | None:
         """Return the whole days until it expires, negative afterwards; ``None`` when the date is not known."""
@@ -74,7 +87,9 @@ class Endpoint:
     label: str
     name: str | None
     server_name: str | None
+    address: str | None
     addresses: tuple[str, ...]
+    address_differences: tuple[str, ...]
     reachable: bool
     error: str | None
     remedy: str | None
@@ -87,8 +102,15 @@ class Endpoint:
     cipher_suites: tuple[CipherSuite, ...]
     preference: dict[str, str]
     groups: tuple[str, ...]
+    post_quantum: str
+    sessions: tuple[str, ...]
     certificates: tuple[Certificate, ...]
     http: tuple[tuple[str, str], ...]
+    plain_http: str | None
+    vulnerabilities: Vulnerabilities
+    clients: tuple[Client, ...]
+    guideline: tuple[Policy, ...]
+    policies: tuple[Policy, ...]
     caps: tuple[Note, ...]
     warnings: tuple[Note, ...]
     not_tested: tuple[Note, ...]
@@ -105,7 +127,9 @@ def endpoint_from(result: Mapping[str, Any]) -> Endpoint:
         label=_label(target),
         name=text(target.get("name")),
         server_name=text(target.get("server_name")),
+        address=text(result.get("address")),
         addresses=texts(result.get("addresses")),
+        address_differences=tuple(_difference(entry) for entry in mappings(result.get("address_differences"))),
         reachable=not error if reachable is None else reachable,
         error=_error_text(result.get("error")),
         remedy=text(error.get("remedy")),
@@ -118,8 +142,15 @@ def endpoint_from(result: Mapping[str, Any]) -> Endpoint:
         cipher_suites=tuple(_cipher_suites(mapping(result.get("cipher_suites")))),
         preference=_texts_by_name(result.get("preference")),
         groups=tuple(_group(group) for group in items(result.get("groups"))),
+        post_quantum=endpoint_words.post_quantum(result),
+        sessions=endpoint_words.sessions(result.get("sessions")),
         certificates=tuple(_certificate(entry) for entry in mappings(result.get("certificates"))),
-        http=_http(mapping(result.get("http"))),
+        http=endpoint_words.http(mapping(result.get("http"))),
+        plain_http=endpoint_words.plain_http(mapping(result.get("plain_http"))),
+        vulnerabilities=vulnerabilities_from(result),
+        clients=clients_from(result.get("clients")),
+        guideline=guideline_from(result.get("mozilla")),
+        policies=policies_from(result.get("policies")),
         caps=_notes(result.get("caps"), "rule", "evidence"),
         warnings=_notes(result.get("warnings"), "rule", "evidence"),
         not_tested=_notes(result.get("not_tested"), "fact", "reason"),
@@ -164,6 +195,11 @@ def _error_text(error: object) -> str | None:
     if not entry:
         return text(error)
     return text(entry.get("message")) or text(entry.get("kind")) or "error without a message"
+
+
+def _difference(entry: Mapping[str, Any]) -> str:
+    fact, before, after, direction = (text(entry.get(key)) for key in ("fact", "before", "after", "direction"))
+    return f"{fact or 'unknown'}: {before or 'none'} \u2192 {after or 'none'} ({direction or 'unknown'})"
 
 
 def _texts_by_name(value: object) -> dict[str, str]:
@@ -211,31 +247,26 @@ def _certificate(entry: Mapping[str, Any]) -> Certificate:
         trust_reason=text(trust.get("reason")),
         name_matches=boolean(trust.get("name_matches")),
         chain=tuple(text(mapping(link).get("subject")) or "unknown" for link in items(entry.get("chain"))),
+        chain_problems=_chain_problems(entry),
+        stapled_ocsp=_stapled_ocsp(entry),
     )
 
 
-def _http(http: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Return the HTTP facts as named values; the strict transport security policy first, whether sent or not."""
-    if not http:
-        return ()
-    policy = http.get("strict_transport_security")
-    facts = [("Strict-Transport-Security", _transport_security(policy))]
-    facts += [(name, text(value) or "none") for name, value in http.items() if name != "strict_transport_security"]
-    return tuple(facts)
+def _chain_problems(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    extra = len(items(entry.get("extra_certificates")))
+    problems = ["an issuer is not sent"] * (mapping(entry.get("trust")).get("chain_incomplete") is True)
+    problems += ["the order is wrong"] * (entry.get("chain_order") == "wrong")
+    return (*problems, *[f"{extra} of no use"] * bool(extra))
 
 
-def _transport_security(policy: object) -> str:
-    """Return the policy of RFC 6797 in words."""
-    entry = mapping(policy)
-    if not entry:
-        return text(policy) or "not measured"
-    if entry.get("present") is not True:
-        return "not sent"
-    words = [f"max-age {text(entry.get('max_age_seconds')) or 'unknown'} s"]
-    words += ["includeSubDomains"] if entry.get("include_subdomains") is True else []
-    words += ["preload"] if entry.get("preload") is True else []
-    words += ["not valid"] if entry.get("valid") is False else []
-    return ", ".join(words)
+def _stapled_ocsp(entry: Mapping[str, Any]) -> str | None:
+    stapled = mapping(entry.get("stapled_ocsp"))
+    demanded = ", though the certificate demands one" if entry.get("must_staple_satisfied") is False else ""
+    if not stapled:
+        return f"none{demanded}" if "stapled_ocsp" in entry else None
+    valid = stapled.get("valid")
+    verified = [] if valid is True else ["not valid" if valid is False else "not verified"]
+    return ", ".join([text(stapled.get("status")) or "no status", *verified, *texts([stapled.get("reason")])])
 
 
 def _notes(value: object, subject: str, detail: str) -> tuple[Note, ...]:

@@ -15,6 +15,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.report.model imp
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.reading import iso
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.style import STYLE
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.verdict import LEVELS, OK, Reason
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.vulnerabilities import FOUND, count_found
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.words import (
     count,
     coverage,
@@ -22,6 +23,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.report.words imp
     fleet_coverage,
     grade,
     headline,
+    libraries_word,
     packages_word,
 )
 
@@ -77,6 +79,7 @@ def _figures(report: Report) -> Html:
             (expiry(first) if first else None) or "unknown",
             f"on {first.name}" if first else "no certificate was measured",
         ),
+        _figure("Vulnerabilities", *_vulnerability_figure(report)),
         _figure("Package findings", "unknown" if findings is None else f"{findings:,}", _files_verified(report)),
         class_="figures",
     )
@@ -84,6 +87,13 @@ def _figures(report: Report) -> Html:
 
 def _figure(name: str, large: str, small: str) -> Html:
     return tag("div", tag("dt", name), tag("dd", large, class_="large"), tag("dd", small, class_="soft"))
+
+
+def _vulnerability_figure(report: Report) -> tuple[str, str]:
+    counts = report.vulnerabilities
+    total = counts["tested"] + counts["not_tested"]
+    found = ", ".join(f"{counts[status]:,} {status}" for status in FOUND if counts[status]) or "none found"
+    return (found, f"{counts['tested']:,} of {total:,} tested") if total else ("unknown", "none tested")
 
 
 def _files_verified(report: Report) -> str:
@@ -113,15 +123,20 @@ def _reason(number: int, host: Host, reason: Reason) -> Html:
 
 
 def _hosts(report: Report) -> Html:
-    headings = ("Host", "Verdict", "TLS grade", "Certificate", "Packages", "Findings", "Verified")
+    # Who asked nothing about libraries has no column that says so.
+    libraries = any(host.libraries is not None for host in report.hosts)
+    headings = ["Host", "Verdict", "TLS grade", "Certificate", "Packages", "Findings", "Verified"]
     return tag(
         "section",
         tag("h2", "Hosts"),
         table(
             "One row a host, worst first. The grade is the worst of the host's endpoints, the certificate the first to "
             "expire; findings count in what was verified only.",
-            headings,
-            (_host_row(number, host) for number, host in enumerate(report.hosts)),
+            headings + ["TLS libraries"] * libraries,
+            [
+                _host_row(number, host) + [libraries_word(host.libraries)] * libraries
+                for number, host in enumerate(report.hosts)
+            ],
             class_="hosts",
         ),
     )
@@ -147,6 +162,8 @@ def _grade_cell(host: Host) -> Html:
     shown = grade(host)
     notes = [count(len(host.endpoints), "endpoint")] * (len(host.endpoints) > 1)
     notes += [f"{host.unreachable:,} without an answer"] * bool(host.unreachable and shown)
+    found = count_found(host.vulnerabilities)
+    notes += [f"{found[status]:,} {status}" for status in FOUND if found[status]]
     word = "no answer" if host.unreachable == len(host.endpoints) else "no grade"
     main = tag("span", shown, class_="grade") if shown else Html(word)
     return join([main, tag("small", ", ".join(notes)) if notes else None])

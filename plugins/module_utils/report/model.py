@@ -23,6 +23,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.report.endpoint 
     soonest_expiry,
     worst_grade,
 )
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.libraries import Libraries, libraries_from
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.packages import Packages, packages_from
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.reading import mapping, mappings, text, texts
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.verdict import (
@@ -32,13 +33,17 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.report.verdict i
     host_reasons,
     worst_level,
 )
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.vulnerabilities import (
+    Vulnerabilities,
+    count_found,
+)
 
 PACKAGES, ENDPOINTS = "packages", "TLS endpoints"
 
 
 @dataclass(frozen=True)
 class Host:
-    """One host: its verdict with the reasons, its endpoints, its packages; ``error`` says why it was not measured.
+    """One host: verdict and reasons, endpoints, packages, TLS libraries; ``error`` says why it was not measured.
 
     ``unmeasured``: what should have been measured and was not; a host without endpoints may simply have none.
     """
@@ -51,6 +56,7 @@ class Host:
     reasons: tuple[Reason, ...]
     judged_at: datetime
     unmeasured: tuple[str, ...] = ()
+    libraries: Libraries | None = None
 
     @property
     def verdict(self) -> str:
@@ -71,6 +77,11 @@ class Host:
     def expiry(self) -> tuple[Endpoint, Certificate] | None:
         """The certificate that expires first, with its endpoint."""
         return soonest_expiry(self.endpoints)
+
+    @property
+    def vulnerabilities(self) -> tuple[Vulnerabilities, ...]:
+        """What is said about vulnerabilities of each endpoint that answered."""
+        return tuple(endpoint.vulnerabilities for endpoint in self.endpoints if endpoint.reachable)
 
     @property
     def days_left(self) -> int | None:
@@ -113,6 +124,11 @@ class Report:
         return tuple(endpoint for host in self.hosts for endpoint in host.endpoints)
 
     @property
+    def vulnerabilities(self) -> dict[str, int]:
+        """How many vulnerabilities of each status all endpoints have, how many were tested, and how many were not."""
+        return count_found(one for host in self.hosts for one in host.vulnerabilities)
+
+    @property
     def endpoints_by_grade(self) -> dict[str, int]:
         """How many endpoints have each grade, worst first; those without a grade are not in it."""
         grades = [endpoint.grade for endpoint in self.endpoints if endpoint.grade is not None]
@@ -149,9 +165,10 @@ def build_report(facts: Iterable[Mapping[str, Any]], now: datetime) -> Report:
     """Return the report on ``facts`` at the moment ``now`` (aware).
 
     Each entry of ``facts`` is a host: ``host``, ``groups``, ``error`` (why it could not be measured, or nothing),
-    ``packages`` (a result of ``package_consistency_info``, or nothing) and ``tls_endpoints`` (entries of ``results`` of
-    ``tls_endpoint_info``, an empty list for a host that has none). Whatever is missing in an entry stays unknown in the
-    report; nothing raises.
+    ``packages`` (a result of ``package_consistency_info``, or nothing), ``tls_endpoints`` (entries of ``results`` of
+    ``tls_endpoint_info``, an empty list for a host that has none) and ``tls_libraries`` (a result of
+    ``tls_library_info``; nothing where nobody asked). Whatever is missing in an entry stays unknown in the report;
+    nothing raises.
     """
     hosts = [_host(entry, number, now) for number, entry in enumerate(facts, start=1)]
     return Report(now, tuple(sorted(hosts, key=lambda host: (-LEVELS.index(host.verdict), host.name))))
@@ -165,14 +182,15 @@ def build_host(
     packages: Packages | None = None,
     endpoints: tuple[Endpoint, ...] = (),
     unmeasured: tuple[str, ...] = (),
+    libraries: Libraries | None = None,
 ) -> Host:
     """Return one host of the report, judged at ``now``."""
-    reasons = host_reasons(error, packages, endpoints, now, unmeasured)
-    return Host(name, groups, error, endpoints, packages, reasons, now, unmeasured)
+    reasons = host_reasons(error, packages, endpoints, now, unmeasured, libraries)
+    return Host(name, groups, error, endpoints, packages, reasons, now, unmeasured, libraries)
 
 
 def _host(entry: Mapping[str, Any], number: int, now: datetime) -> Host:
-    packages = mapping(entry.get("packages"))
+    packages, libraries = mapping(entry.get("packages")), mapping(entry.get("tls_libraries"))
     missing = {PACKAGES: not packages, ENDPOINTS: not isinstance(entry.get("tls_endpoints"), (list, tuple))}
     return build_host(
         text(entry.get("host")) or f"(entry {number}, no host name)",
@@ -182,4 +200,5 @@ def _host(entry: Mapping[str, Any], number: int, now: datetime) -> Host:
         packages=packages_from(packages) if packages else None,
         endpoints=tuple(endpoint_from(result) for result in mappings(entry.get("tls_endpoints"))),
         unmeasured=tuple(what for what, is_missing in missing.items() if is_missing),
+        libraries=libraries_from(libraries) if libraries else None,
     )

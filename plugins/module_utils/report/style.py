@@ -26,11 +26,12 @@ body {
   margin: 0 auto; max-width: 78rem; padding: 2rem 1.5rem 4rem; background: var(--paper); color: var(--ink);
   font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif;
 }
-h1, h2, h3, h4 { line-height: 1.25; margin: 0; font-weight: 600; }
+h1, h2, h3, h4, h5 { line-height: 1.25; margin: 0; font-weight: 600; }
 h1 { font-size: 1.9rem; letter-spacing: -0.01em; }
 h2 { font-size: 1.25rem; margin: 2.5rem 0 0.75rem; }
 h3 { font-size: 1.05rem; margin: 1.75rem 0 0.5rem; }
 h4 { font-size: 1rem; margin: 0; }
+h5 { font-size: 0.9rem; margin: 1.1rem 0 0.2rem; font-weight: 600; }
 p { margin: 0.4rem 0; max-width: 60rem; }
 a { color: var(--link); text-decoration-thickness: 1px; text-underline-offset: 2px; }
 ul { margin: 0.3rem 0; padding-left: 1.2rem; }
@@ -89,9 +90,10 @@ details[open] > summary::before { content: "\\25BE"; }
 details > summary h3 { margin: 0; overflow-wrap: anywhere; }
 details > div { padding: 0 1.1rem 1rem; scroll-margin-top: 5rem; }
 .endpoint { border-left: 3px solid var(--line); padding: 0.1rem 0 0.1rem 1rem; margin: 1.1rem 0; }
-dl.facts { display: grid; grid-template-columns: minmax(9rem, max-content) 1fr; gap: 0.2rem 1.2rem; margin: 0.6rem 0; }
+dl.facts { display: grid; grid-template-columns: 13rem minmax(0, 1fr); gap: 0.2rem 1.2rem; margin: 0.4rem 0; }
 .facts dt { color: var(--soft); }
 .facts dd { margin: 0; overflow-wrap: anywhere; }
+.facts ul { margin: 0; }
 footer {
   margin-top: 3rem; border-top: 1px solid var(--line); padding-top: 0.8rem; color: var(--soft); font-size: 0.9rem;
 }
@@ -114,7 +116,7 @@ footer {
   body { max-width: none; padding: 0; font-size: 9.5pt; }
   a { text-decoration: none; }
   tr, .reasons li, .endpoint h4, .figures > div { break-inside: avoid; }
-  h2, h3, h4, caption, thead { break-after: avoid; }
+  h2, h3, h4, h5, caption, thead { break-after: avoid; }
   .scroll { overflow: visible; }
   details::details-content { content-visibility: visible; display: block; block-size: auto; }
   details > summary::before { content: none; }

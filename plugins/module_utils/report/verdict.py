@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.endpoint import Certificate, Endpoint
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.libraries import Libraries, programs
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.packages import Packages
-from ansible_collections.ringmaster.webops.plugins.module_utils.report.reading import iso
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.reading import iso, shortened
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.vulnerabilities import Vulnerability, fact_title
 
 OK, ATTENTION, UNKNOWN, CRITICAL = "ok", "attention", "unknown", "critical"
 LEVELS = (OK, ATTENTION, UNKNOWN, CRITICAL)
@@ -28,6 +30,15 @@ FAIR_GRADES = ("B", "C")
 # life. Automatic renewal comes earlier, usually when a third of the life is left.
 EXPIRY_ATTENTION = (timedelta(days=21), 4)
 EXPIRY_CRITICAL = (timedelta(days=7), 10)
+
+# So many facts, and so much of a piece of evidence or of a list of processes, stand in one sentence.
+_FACTS_SHOWN = 3
+_EVIDENCE_LIMIT = 120
+_PROGRAMS_LIMIT = 300
+
+# What follows from a vulnerability that was found. What is merely exposed depends on more than the server, and half of
+# all sites are (BREACH): it is told with the endpoint, and asks nobody to look.
+_LEVEL_OF_FINDING = {"vulnerable": CRITICAL, "likely": ATTENTION}
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,7 @@ def host_reasons(
     endpoints: Iterable[Endpoint],
     now: datetime,
     unmeasured: Iterable[str] = (),
+    libraries: Libraries | None = None,
 ) -> tuple[Reason, ...]:
     """Return everything that is to be said about a host at ``now``, worst first. Same facts, same reasons.
 
@@ -58,12 +70,14 @@ def host_reasons(
     endpoints = tuple(endpoints)
     reasons = []
     if error is not None:
-        extent = "measured in part" if packages is not None or endpoints else "not measured"
+        extent = "measured in part" if packages is not None or libraries is not None or endpoints else "not measured"
         reasons.append(Reason(UNKNOWN, "host_error", f"{extent}: {error}"))
     else:
         reasons.extend(Reason(UNKNOWN, "not_measured", f"{what} were not measured") for what in unmeasured)
     if packages is not None:
         reasons.extend(_package_reasons(packages))
+    if libraries is not None:
+        reasons.extend(_library_reasons(libraries))
     for endpoint in endpoints:
         reasons.extend(_endpoint_reasons(endpoint, now))
     return tuple(sorted(reasons, key=lambda reason: -LEVELS.index(reason.level)))
@@ -77,11 +91,27 @@ def _endpoint_reasons(endpoint: Endpoint, now: datetime) -> Iterable[Reason]:
         return
     if endpoint.error is not None:
         yield Reason(UNKNOWN, "endpoint_error", f"{endpoint.label} was measured in part: {endpoint.error}")
+    yield from _vulnerability_reasons(endpoint)
     yield from _grade_reasons(endpoint)
     if not endpoint.certificates or any(certificate.not_after is None for certificate in endpoint.certificates):
         yield Reason(UNKNOWN, "certificate_missing", f"{endpoint.label}: the end of a certificate was not measured")
     for certificate in endpoint.certificates:
         yield from _certificate_reasons(endpoint.label, certificate, now, endpoint.grade in ("T", "M"))
+
+
+def _vulnerability_reasons(endpoint: Endpoint) -> Iterable[Reason]:
+    said = endpoint.vulnerabilities
+    if not said.entries or said.unread:
+        about = ", ".join(entry.title for entry in said.unread) or "vulnerabilities"
+        yield Reason(UNKNOWN, "vulnerability_unknown", f"{endpoint.label}: the result does not say about {about}")
+    for entry in said.found:
+        if entry.status in _LEVEL_OF_FINDING:
+            yield Reason(_LEVEL_OF_FINDING[entry.status], f"vulnerability_{entry.status}", _found(endpoint, entry))
+
+
+def _found(endpoint: Endpoint, entry: Vulnerability) -> str:
+    degree = "is" if entry.status == "vulnerable" else "is likely to be"
+    return f"{endpoint.label} {degree} vulnerable to {entry.title}: {entry.evidence or 'no evidence given'}"
 
 
 def _grade_reasons(endpoint: Endpoint) -> Iterable[Reason]:
@@ -92,10 +122,16 @@ def _grade_reasons(endpoint: Endpoint) -> Iterable[Reason]:
         level = ATTENTION if grade in FAIR_GRADES else CRITICAL
         yield Reason(level, "grade", f"{endpoint.label} has grade {grade}{_because(endpoint)}")
     elif endpoint.grade_is_upper_bound:
-        missing = ", ".join(endpoint.grade_missing_facts) or "facts that the result does not name"
+        missing = _facts(endpoint.grade_missing_facts)
         yield Reason(
-            ATTENTION, "grade_upper_bound", f"{endpoint.label} has grade {grade} at best; not measured: {missing}"
+            ATTENTION, "grade_upper_bound", f"{endpoint.label} has grade {grade} at best; not known: {missing}"
         )
+
+
+def _facts(names: tuple[str, ...]) -> str:
+    """Return names of facts for a person, the first few of many."""
+    more = [f"{len(names) - _FACTS_SHOWN} more"] * (len(names) > _FACTS_SHOWN)
+    return ", ".join([*map(fact_title, names[:_FACTS_SHOWN]), *more]) or "facts that the result does not name"
 
 
 def _because(endpoint: Endpoint) -> str:
@@ -107,7 +143,9 @@ def _because(endpoint: Endpoint) -> str:
         causes = list(dict.fromkeys([*names, *trust, *ignored]))
     else:
         caps = [cap for cap in endpoint.caps if cap.limit in (None, endpoint.grade)]
-        causes = [f"{cap.subject} ({cap.detail})" if cap.detail else cap.subject for cap in caps]
+        causes = [
+            f"{cap.subject} ({shortened(cap.detail, _EVIDENCE_LIMIT)})" if cap.detail else cap.subject for cap in caps
+        ]
     return ": " + "; ".join(causes) if causes else ""
 
 
@@ -180,3 +218,33 @@ def _uncovered(packages: Packages) -> str:
         if count
     ]
     return f"{' and '.join(missing)} were not verified" if missing else "the verification was not complete"
+
+
+def _library_reasons(libraries: Libraries) -> Iterable[Reason]:
+    """Say what a host's own side asks for; a past with Heartbleed asks for new keys, however long it is over."""
+    if libraries.missing:
+        yield Reason(
+            UNKNOWN, "libraries_unknown", f"TLS libraries: the result does not say about {', '.join(libraries.missing)}"
+        )
+        return
+    yield from _heartbleed_reasons(libraries)
+    if libraries.restart_needed:
+        names = shortened(programs(libraries.restart_needed), _PROGRAMS_LIMIT)
+        yield Reason(ATTENTION, "restart_due", f"to be restarted, since their TLS library was replaced: {names}")
+    if libraries.gaps:
+        yield Reason(ATTENTION, "libraries_incomplete", f"TLS libraries: not all was seen; {'; '.join(libraries.gaps)}")
+
+
+def _heartbleed_reasons(libraries: Libraries) -> Iterable[Reason]:
+    advice = f". {libraries.advice}" if libraries.advice else ""
+    if libraries.vulnerable_now:
+        packages = ", ".join(libraries.vulnerable_packages) or "no package named"
+        yield Reason(CRITICAL, "heartbleed_installed", f"a library with Heartbleed is installed: {packages}{advice}")
+    elif libraries.vulnerable_periods:
+        packages = ", ".join(dict.fromkeys(period.package for period in libraries.vulnerable_periods))
+        yield Reason(
+            ATTENTION, "heartbleed_in_the_past", f"a library with Heartbleed was installed: {packages}{advice}"
+        )
+    if libraries.vulnerable_now is None:
+        paths = ", ".join(one.path for one in libraries.libraries if one.heartbeat) or "no library named"
+        yield Reason(UNKNOWN, "heartbleed_unknown", f"a library of no known package answers heartbeats: {paths}")

@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.libraries import Libraries
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.model import Host, Report
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.packages import Packages
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.verdict import (
@@ -17,6 +18,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.report.verdict i
     UNKNOWN,
     worst_level,
 )
+from ansible_collections.ringmaster.webops.plugins.module_utils.report.vulnerabilities import FOUND
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
@@ -74,7 +76,16 @@ def _endpoints_sentence(report: Report) -> str:
         return "No TLS endpoint was measured."
     silent = sum(not endpoint.reachable for endpoint in report.endpoints)
     measured = count(len(report.endpoints) - silent, "TLS endpoint")
-    return f"{measured} measured{f', {silent:,} without an answer' if silent else ''}."
+    found = vulnerabilities_found(report.vulnerabilities)
+    vulnerabilities = f" Vulnerabilities: {found}." if silent < len(report.endpoints) else ""
+    return f"{measured} measured{f', {silent:,} without an answer' if silent else ''}.{vulnerabilities}"
+
+
+def vulnerabilities_found(counts: Mapping[str, int]) -> str:
+    """Return which vulnerabilities were found and how many were tested (counts of ``count_found``), never one alone."""
+    found = [f"{counts[status]:,} {status}" for status in FOUND if counts[status]]
+    total = counts["tested"] + counts["not_tested"]
+    return f"{', '.join(found) or 'none found'}, {counts['tested']:,} of {total:,} tested"
 
 
 def grade(host: Host, at_best: str = "{} at best") -> str | None:
@@ -101,6 +112,29 @@ def packages_word(host: Host) -> str:
     if host.packages is None:
         return "not measured"
     return (host.packages.verdict or "no verdict").replace("_", " ")
+
+
+def libraries_word(libraries: Libraries | None) -> str:
+    """Return the worst thing about the host's TLS libraries in words."""
+    if libraries is None:
+        return "not measured"
+    if libraries.vulnerable_now:
+        return "Heartbleed"
+    if libraries.restart_needed:
+        return f"{count(len(libraries.restart_needed), 'restart')} due"
+    if libraries.vulnerable_periods:
+        return "Heartbleed in the past"
+    if libraries.missing or libraries.vulnerable_now is None:
+        return "unknown"
+    return "incomplete" if libraries.gaps else "in order"
+
+
+def grouped_by_reason(named: Iterable[tuple[str, str | None]]) -> list[str]:
+    """Return a line for each reason, after the names that share it: ``Java 6u45, Java 7u25: no common protocol``."""
+    names_by_reason: dict[str | None, list[str]] = {}
+    for name, reason in named:
+        names_by_reason.setdefault(reason, []).append(name)
+    return [f"{', '.join(names)}: {reason or 'no reason given'}" for reason, names in names_by_reason.items()]
 
 
 def coverage(packages: Packages) -> str:

@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import (
     facts13,
     flights,
@@ -50,7 +53,7 @@ class EndpointBehaviour:
         return self._context({hello.version: (hello.cipher_suite,)}, {hello.version: frozenset(hello.extensions)})
 
     def context(self) -> ProbeContext:
-        """Return what the complete lists show."""
+        """Return what the complete lists show, and every answer to a hello with extensions."""
         suites = {version: tuple(found.accepted) for version, found in self._evidence.lists() if found.accepted}
         extensions: dict[int, frozenset[int]] = {}
         for _name, flight in self._evidence.flights:
@@ -58,7 +61,11 @@ class EndpointBehaviour:
             if hello is not None:
                 seen = extensions.get(hello.version, frozenset())
                 extensions[hello.version] = seen | frozenset(hello.extensions)
-        return self._context(suites, extensions)
+        return dataclasses.replace(
+            self._context(suites, extensions),
+            always_extended_master_secret=flights.always_extended_master_secret(self._evidence.flights),
+            ticket_session=self._evidence.ticket_session,
+        )
 
     def _context(self, suites: dict[int, tuple[int, ...]], extensions: dict[int, frozenset[int]]) -> ProbeContext:
         evidence = self._evidence
@@ -88,9 +95,9 @@ class EndpointBehaviour:
             tuple(found.suites.accepted), tuple(found.groups.accepted), self._target.server_name
         )
 
-    def visit(self, offer: Offer13 | None) -> None:
-        """Complete a handshake, by TLS 1.3 where there is an offer of it, and ask for a page where HTTP may be spoken."""
-        target, session, evidence = self._target, self._session, self._evidence
+    def visit(self, early: Offer13 | None) -> None:
+        """Complete a handshake, of TLS 1.3 where there is an offer, and ask for a page where HTTP may be spoken."""
+        target, session, evidence, offer = self._target, self._session, self._evidence, early or self._offer()
         name = target.reference_name
         shown = f"[{name}]" if ":" in name else name
         host = shown if target.port == DEFAULT_PORT else f"{shown}:{target.port}"
@@ -160,6 +167,17 @@ class EndpointBehaviour:
             established.sct_list,
         )
 
+    def ask_for_application_protocol(self) -> None:
+        """Ask TLS 1.3 for the protocol above it where TLS 1.2 has not shown it, in clear and for nothing."""
+        evidence, name, offer = self._evidence, registry.VERSION_NAMES[registry.TLS13], self._offer()
+        if offer is None or self._target.starttls or evidence.accepted(registry.TLS12):
+            return
+        selected, reason = facts13.application_protocol(self._session, offer)
+        if reason:
+            evidence.note(f"alpn.{name}", reason)
+        else:
+            evidence.alpn[name] = selected
+
     def fetch_issuers(self) -> None:
         """Fetch what the chains lack from where their certificates say."""
         for entry in self._evidence.certificates.values():
@@ -175,7 +193,9 @@ class EndpointBehaviour:
 
     def resume(self, context: ProbeContext) -> None:
         """Find out whether sessions up to TLS 1.2 can be resumed."""
-        self._note_sessions(resumption.measure(context))
+        found = resumption.measure(context)
+        self._evidence.ticket_session = found.ticket_session
+        self._note_sessions(found)
 
     def _note_sessions(self, found: resumption.Resumption) -> None:
         self._evidence.sessions.update(found.sessions)
@@ -184,9 +204,16 @@ class EndpointBehaviour:
         for entry in found.not_tested:
             self._evidence.note(entry["fact"], entry["reason"])
 
-    def probe(self) -> None:
-        """Run the probes of the level that was asked for."""
-        for findings in at_once(probes.tasks(self.context(), self._evidence.vulnerability_tests)):
+    def probe_one_version(self, context: ProbeContext) -> None:
+        """Run the probes that need no more than one version."""
+        self._run(probes.of_one_version(context, self._evidence.vulnerability_tests))
+
+    def probe_all_versions(self) -> None:
+        """Run the probes that need all that is accepted."""
+        self._run(probes.of_all_versions(self.context(), self._evidence.vulnerability_tests))
+
+    def _run(self, tasks: Sequence[probes.Task]) -> None:
+        for findings in at_once(tasks):
             self._evidence.probes.update(findings)
 
     def ask_signature_schemes(self) -> None:

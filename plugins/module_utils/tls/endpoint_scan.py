@@ -59,6 +59,7 @@ class EndpointScan:
             self._first_hello(registry.TLS12, self._protocols),
             hellos.tls13(self._name, registry.TLS13_CIPHER_SUITES, registry.TLS13_GROUPS),
             self._first_hello(registry.TLS11),
+            self._first_hello(registry.SSL3),
         )
 
     def run(self, contacts: Sequence[probe.Outcome]) -> None:
@@ -71,27 +72,28 @@ class EndpointScan:
                 return pool.submit(_after, builds_on, line)
 
             tls12, tls13 = start(lambda: self._tls12(contacts[0])), start(lambda: self._tls13(contacts[1]))
-            old = start(lambda: self._old_versions(contacts[2]))
-            visit = start(lambda: behaviour.visit(early13))
-            resumption = [start(lambda: behaviour.resume(early))] if early else []
-            # What is short waits for the longest lines, which would otherwise wait for it.
-            sslv3, sslv2 = start(self._sslv3, tls13), start(self._sslv2, tls13)
-            lists = (tls12, old, sslv3)
-            if not early:
-                resumption = [start(lambda: behaviour.resume(behaviour.context()), *lists)]
+            old, sslv3 = start(lambda: self._old_versions(contacts[2])), start(lambda: self._sslv3(contacts[3]))
+            lists = (tls12, tls13, old, sslv3)
+            # What one answer suffices for does not wait for the lists.
+            ready, ready13 = () if early else lists, () if early13 else lists
+            resumption = start(lambda: behaviour.resume(early or behaviour.context()), *ready)
+            visit = start(lambda: behaviour.visit(early13), *ready13)
             lines = [
-                *resumption,
-                start(behaviour.look_in_clear),
-                start(self._groups_up_to_tls12, tls12, tls13, old),
-                start(self._finite_field_groups, tls12, old),
-                start(self._without_name, tls12, old),
+                start(lambda: behaviour.probe_one_version(early or behaviour.context()), visit, *ready),
+                # What is short waits, since longer lines would otherwise wait for it.
+                start(self._sslv2, resumption),
+                start(self._without_name, resumption, *lists),
+                start(self._groups_up_to_tls12, *lists),
+                start(self._finite_field_groups, *lists),
                 start(self._chacha20_priority, tls12),
-                start(self._fallback_scsv, tls12, old),
-                start(behaviour.resume_tls13, tls13, visit),
-                start(behaviour.probe, *lists, visit),
-                start(behaviour.ask_signature_schemes, tls12, tls13),
+                start(self._fallback_scsv, *lists),
+                start(behaviour.resume_tls13, visit, tls13),
+                start(behaviour.ask_for_application_protocol, *lists),
+                start(behaviour.probe_all_versions, *lists, visit, resumption),
+                start(behaviour.ask_signature_schemes, *lists),
+                start(behaviour.look_in_clear),
             ]
-            for running in (*lists, tls13, sslv2, visit, *lines):
+            for running in (*lists, resumption, visit, *lines):
                 running.result()
         behaviour.ask_for_certificates_of_tls13()
         self._doubt()
@@ -163,7 +165,9 @@ class EndpointScan:
     def _enumerate(self, version: int, first: Reply) -> Found:
         suites = registry.suites_for_version(version)
         self._evidence.note_flight(first.flight)
-        found = enumeration.enumerate_suites(self._question(version), version, suites, first, at_once)
+        question = self._question(version)
+        found = enumeration.enumerate_suites(question, version, suites, first, at_once)
+        enumeration.enumerate_behind_ecdsa(question, version, suites, found, at_once)
         self._evidence.found[version] = found
         name = registry.VERSION_NAMES[version]
         if found.gap:
@@ -189,8 +193,8 @@ class EndpointScan:
             # protocol_version refuses all that is below too
             refused = reply if not found.accepted and found.last_alert == _PROTOCOL_VERSION and not found.gap else None
 
-    def _sslv3(self) -> None:
-        self._enumerate(registry.SSL3, self._session.ask(self._first_hello(registry.SSL3), True))
+    def _sslv3(self, contact: probe.Outcome) -> None:
+        self._enumerate(registry.SSL3, self._session.believe(self._first_hello(registry.SSL3), contact, True))
 
     def _sslv2(self) -> None:
         reply, answer = self._session.ask_sslv2(hellos.sslv2())
@@ -287,8 +291,7 @@ class EndpointScan:
 
     def _without_name(self) -> None:
         """Ask for no name: old clients and scanners of addresses get another certificate where there are several."""
-        versions = (registry.TLS12, *_OLD_VERSIONS)
-        version = next((version for version in versions if self._evidence.accepted(version)), None)
+        version = next(filter(self._evidence.accepted, (registry.TLS12, *_OLD_VERSIONS)), None)
         if version is None or self._name is None:
             return
         reply = self._session.ask(hellos.up_to_tls12(None, version, self._evidence.accepted(version)))

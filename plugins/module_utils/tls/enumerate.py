@@ -91,6 +91,33 @@ def enumerate_suites(
     return found
 
 
+def enumerate_behind_ecdsa(
+    question: Question, version: int, candidates: Numbers, found: Found, together: Together = one_after_the_other
+) -> None:
+    """Add the suites of other certificates to a list that has those of an ECDSA certificate alone.
+
+    Some servers (HAProxy) choose the certificate first, by what the client could take, and refuse what is left of a
+    list when its suites for that certificate are used up. One question, where there is nothing else.
+    """
+    if not found.accepted or not all(_is_ecdsa(number) for number in found.accepted):
+        return
+    others = tuple(number for number in candidates if not _is_ecdsa(number))
+    reply = question(others)
+    if reply.flight is None:
+        found.gap = found.gap or reply.reason
+        return
+    more = enumerate_suites(question, version, others, reply, together)
+    found.accepted += more.accepted
+    found.flights += more.flights
+    found.gap = found.gap or more.gap
+    if found.preference is None:
+        found.preference, found.preference_gap = more.preference, more.preference_gap
+
+
+def _is_ecdsa(number: int) -> bool:
+    return registry.cipher_suite(number).authentication == "ECDSA"
+
+
 def _from_both_ends(question: Question, version: int, candidates: Numbers, found: Found, together: Together) -> None:
     """Ask a server that seems to follow the client's order for the first and the last of what is left.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import flights, http_facts, registry, wire
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.enumerate import Found, Found13
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.handshake12 import Resumable
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.finding import Finding
 
 # No server has that many; a hostile one could show a new certificate in every answer.
@@ -22,7 +23,7 @@ _MAX_CERTIFICATES = 16
 class ShownCertificate:
     """One certificate that the server showed, with the chain beside it and what was stapled to it.
 
-    ``staple_asked`` is whether a hello asked for a stapled response; ``issuers`` were fetched where the chain points to.
+    ``staple_asked`` is whether a hello asked for a stapled response; ``issuers`` are what was fetched of the chain.
     """
 
     chain: list[bytes]
@@ -59,6 +60,7 @@ class Evidence:
     chacha20_priority: bool | None = None
     server_name_required: bool | None = None
     signature_schemes: dict[str, list[int]] = field(default_factory=dict)
+    ticket_session: Resumable | None = None
     sessions: dict[str, dict[str, bool | int | None]] = field(default_factory=dict)
     probes: dict[str, Finding] = field(default_factory=dict)
     plain_http: dict[str, object] | None = None

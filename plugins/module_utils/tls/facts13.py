@@ -57,6 +57,20 @@ def certificate_of_key_type(session: Session, offer: Offer13, schemes: tuple[int
     return KeyTypeAnswer(refused=reply.refused, reason="" if reply.refused else reason)
 
 
+def application_protocol(session: Session, offer: Offer13) -> tuple[list[str], str]:
+    """Return the protocol that is selected of h2 and http/1.1 (RFC 7301), if any, and why that is not known."""
+    try:
+        with session.connection() as (sock, deadline):
+            client = handshake13.Client(sock, deadline)
+            established = client.handshake(dataclasses.replace(offer, alpn=hellos.ALPN_PROTOCOLS))
+            client.close()
+    except MeasurementError as error:
+        return [], error.reason
+    except OSError as error:
+        return [], _no_connection(error)
+    return [established.alpn] if established.alpn else [], ""
+
+
 def sessions(session: Session, offer: Offer13 | None, tickets: tuple[Ticket, ...] = ()) -> Resumption:
     """Measure ``sessions["TLSv1.3"]``; ``offer`` is ``None`` where no handshake can be completed.
 

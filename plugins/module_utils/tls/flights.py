@@ -57,6 +57,12 @@ def disagreeing(flights: NamedFlights) -> list[str]:
     return [name for name, seen in answers.items() if len(seen) > 1]
 
 
+def always_extended_master_secret(flights: NamedFlights) -> bool:
+    """Return whether every answer up to TLS 1.2 agrees to an extended master secret; SSL 3.0 never does."""
+    answers = [flight.server_hello for _name, flight in flights if flight.server_hello]
+    return bool(answers) and all(_EXTENDED_MASTER_SECRET in hello.extensions for hello in answers)
+
+
 def compression(flights: NamedFlights) -> bool | None:
     """Return whether a server compresses; ``None`` without an answer."""
     chosen = [flight.server_hello.compression_method for _name, flight in flights if flight.server_hello]

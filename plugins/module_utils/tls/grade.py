@@ -50,7 +50,7 @@ class Grade:
 def grade(view: View, criteria: str = CRITERIA[-1]) -> Grade:
     """Grade an endpoint by one of :data:`CRITERIA`.
 
-    ``grade`` is ``None`` when the facts do not even suffice for the scores. Each cap has ``rule``, ``limit``,
+    The letters are ``None`` when the facts do not even suffice for the scores. Each cap has ``rule``, ``limit``,
     ``evidence`` and ``since`` (the version of the guide that brought the rule), each warning the same without a limit.
     """
     if criteria not in CRITERIA:
@@ -126,9 +126,9 @@ def _only_broken_signature(certificate: Certificate) -> bool:
 
 
 def _with_trust(letter: str | None, trust_caps: list[dict[str, str]]) -> str | None:
-    """T beats M beats any letter."""
+    """T beats M beats any letter, also one that the facts do not suffice for."""
     limits = [cap["limit"] for cap in trust_caps]
-    if letter is None or not limits:
+    if not limits:
         return letter
     return "T" if "T" in limits else "M"
 

@@ -783,12 +783,13 @@ def suites_for_version(version: int) -> tuple[int, ...]:
     """Return the suites that a version up to TLS 1.2 can negotiate, the commonest first.
 
     Suites with an AEAD or a SHA-2 MAC exist from TLS 1.2 on (RFC 5246 7.4.3), so older versions are not asked for them.
+    Elliptic curves exist from TLS 1.0 on (RFC 8422), but servers are known that use them in SSL 3.0 too.
     """
     suites = [cipher_suite(n) for n in CIPHER_SUITE_NAMES if n not in TLS13_CIPHER_SUITES and n != 0]
     if version < TLS12:
         suites = [suite for suite in suites if suite.mac in ("MD5", "SHA", "SHA1", "IMIT", "GOSTR3411")]
     if version < TLS10:
-        suites = [suite for suite in suites if not suite.key_exchange.startswith(("EC", "PSK", "SRP"))]
+        suites = [suite for suite in suites if not suite.key_exchange.startswith(("PSK", "SRP"))]
     return tuple(suite.id for suite in sorted(suites, key=_rarity))
 
 

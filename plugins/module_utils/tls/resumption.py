@@ -4,9 +4,9 @@
 
 """Whether sessions up to TLS 1.2 can be resumed, by session id (RFC 5246 7.3) and by ticket (RFC 5077).
 
-Three connections at most where sessions are not resumed by id: the first gets an id, the second offers it and asks for
-a ticket, the third offers the ticket. Where they are, the second had no reason to issue a ticket or to say how long it
-lives, and if tickets are known there, one more connection asks for one.
+Three connections as a rule: the first gets a session id, the second offers it and asks for a ticket, the third offers
+the ticket. A server that resumes by id without issuing a ticket needs a fourth, and one that issues one then often does
+not say again how long it lives.
 """
 
 from __future__ import annotations
@@ -24,10 +24,14 @@ Facts = dict[str, "bool | int | None"]
 
 @dataclass
 class Resumption:
-    """The facts for each protocol as they stand in ``sessions``, and the reasons for what was not measured."""
+    """The facts for each protocol as they stand in ``sessions``, and the reasons for what was not measured.
+
+    ``ticket_session`` is a session up to TLS 1.2 with its ticket, for whoever goes on with it.
+    """
 
     sessions: dict[str, Facts] = field(default_factory=dict)
     not_tested: list[dict[str, str]] = field(default_factory=list)
+    ticket_session: handshake12.Resumable | None = None
 
 
 def measure(context: ProbeContext) -> Resumption:
@@ -42,7 +46,7 @@ def measure(context: ProbeContext) -> Resumption:
     reason = handshaking.NO_SUITE
     if offer is not None:
         try:
-            _measure(context, offer, facts)
+            result.ticket_session = _measure(context, offer, facts)
         except handshaking.NotMeasuredError as error:
             reason = str(error)
     for fact in ("session_id", "session_ticket"):
@@ -51,7 +55,8 @@ def measure(context: ProbeContext) -> Resumption:
     return result
 
 
-def _measure(context: ProbeContext, offer: handshake12.Offer, facts: Facts) -> None:
+def _measure(context: ProbeContext, offer: handshake12.Offer, facts: Facts) -> handshake12.Resumable | None:
+    """Fill in the facts; return the session of the ticket that was issued, if one was."""
     asking = dataclasses.replace(offer, ticket=b"")
     first = handshaking.complete(context, offer).session
     if first.session_id:
@@ -59,7 +64,7 @@ def _measure(context: ProbeContext, offer: handshake12.Offer, facts: Facts) -> N
         second = handshaking.complete(context, resuming)
         facts["session_id"] = second.resumed
         knows_tickets = wire.SESSION_TICKET[0] in context.extensions.get(offer.version, ())
-        if second.resumed and second.session.ticket_lifetime_seconds is None and knows_tickets:
+        if second.resumed and second.session.ticket is None and knows_tickets:
             second = handshaking.complete(context, asking)
     else:
         facts["session_id"] = False
@@ -67,8 +72,9 @@ def _measure(context: ProbeContext, offer: handshake12.Offer, facts: Facts) -> N
     ticket = second.session.ticket
     if ticket is None:
         facts["session_ticket"] = False
-        return
+        return None
     facts["ticket_lifetime_seconds"] = second.session.ticket_lifetime_seconds
     # A session id of our own beside the ticket comes back when the ticket was taken (RFC 5077 3.4).
     resuming = dataclasses.replace(offer, ticket=ticket, session_id=os.urandom(32), resume=second.session)
     facts["session_ticket"] = handshaking.complete(context, resuming).resumed
+    return second.session

@@ -131,9 +131,7 @@ def _speaks_tls(outcome: probe.Outcome) -> bool:
     return outcome.kind == probe.ANSWER or (outcome.kind == probe.ALERT and alert_of(outcome) != _UNRECOGNIZED_NAME)
 
 
-def _plain_session(
-    target: Target, endpoint: probe.Endpoint, options: Options, pacers: probe.Pacers
-) -> Session | None:
+def _plain_session(target: Target, endpoint: probe.Endpoint, options: Options, pacers: probe.Pacers) -> Session | None:
     if target.http_port is None:
         return None
     plain = dataclasses.replace(endpoint, port=target.http_port)

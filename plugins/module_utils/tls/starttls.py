@@ -11,6 +11,7 @@ should begin, and is told there as what it is, no TLS.
 
 from __future__ import annotations
 
+import html
 import re
 import socket
 import struct
@@ -18,7 +19,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from xml.sax.saxutils import quoteattr
 
 REFUSED = "refused"
 BUSY = "busy"
@@ -364,7 +364,7 @@ _XMPP_BUSY = re.compile(rb"<(?:resource-constraint|connection-timeout|policy-vio
 
 def _prepare_xmpp_as(talk: Talk, name: str, namespace: str) -> bytes:
     header = (
-        f"<?xml version='1.0'?><stream:stream to={quoteattr(name)} xmlns='{namespace}' "
+        f"<?xml version='1.0'?><stream:stream to='{html.escape(name)}' xmlns='{namespace}' "
         "xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
     )
     talk.send(header.encode("utf-8"))

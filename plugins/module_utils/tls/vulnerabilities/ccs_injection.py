@@ -38,6 +38,8 @@ def probe(context: ProbeContext) -> Finding:
     versions = context.versions_up_to_tls12
     if not versions:
         return Finding(NOT_APPLICABLE, "the server speaks no version up to TLS 1.2")
+    if context.always_extended_master_secret:  # OpenSSL does from 1.1.0 on, two years after the repair
+        return Finding(NOT_VULNERABLE, "excluded: it agrees to an extended master secret, as no OpenSSL with it does")
     try:
         first = _answer(context, versions[0])
         if _is_refusal(first) and first.kind == ALERT:

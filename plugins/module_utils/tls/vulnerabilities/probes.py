@@ -30,16 +30,22 @@ NONE, PASSIVE, ACTIVE, DEEP = "none", "passive", "active", "deep"
 LEVELS = (NONE, PASSIVE, ACTIVE, DEEP)
 
 Probe = Callable[[ProbeContext], Mapping[str, Finding]]
+Task = Callable[[], Mapping[str, Finding]]
 
 
 def _named(name: str, probe: Callable[[ProbeContext], Finding]) -> Probe:
     return lambda context: {name: probe(context)}
 
 
-_PROBES: Mapping[str, tuple[Probe, ...]] = MappingProxyType(
+# What one version and one suite suffice for is asked as soon as these are known.
+_OF_ONE_VERSION: Mapping[str, tuple[Probe, ...]] = MappingProxyType(
+    {
+        ACTIVE: (renegotiation.probe,),
+    }
+)
+_OF_ALL_VERSIONS: Mapping[str, tuple[Probe, ...]] = MappingProxyType(
     {
         ACTIVE: (
-            renegotiation.probe,
             _named("ccs_injection", ccs_injection.probe),
             _named("heartbleed", heartbleed.probe),
             _named("ticketbleed", ticketbleed.probe),
@@ -50,7 +56,16 @@ _PROBES: Mapping[str, tuple[Probe, ...]] = MappingProxyType(
 )
 
 
-def tasks(context: ProbeContext, level: str) -> list[Callable[[], Mapping[str, Finding]]]:
-    """Return what is to be run at a level of :data:`LEVELS`, in any order or side by side."""
+def of_one_version(context: ProbeContext, level: str) -> list[Task]:
+    """Return the probes of a level that need no more than one version and suite, to be run in any order."""
+    return _tasks(_OF_ONE_VERSION, context, level)
+
+
+def of_all_versions(context: ProbeContext, level: str) -> list[Task]:
+    """Return the probes of a level that need all that the server accepts, to be run in any order."""
+    return _tasks(_OF_ALL_VERSIONS, context, level)
+
+
+def _tasks(probes: Mapping[str, tuple[Probe, ...]], context: ProbeContext, level: str) -> list[Task]:
     levels = {ACTIVE: (ACTIVE,), DEEP: (ACTIVE, DEEP)}.get(level, ())
-    return [functools.partial(probe, context) for each in levels for probe in _PROBES[each]]
+    return [functools.partial(probe, context) for each in levels for probe in probes.get(each, ())]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import os
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import handshake12, wire
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import handshake12, registry, wire
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities import handshaking
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.context import ProbeContext
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.finding import (
@@ -38,8 +38,12 @@ def probe(context: ProbeContext) -> Finding:
         return Finding(NOT_APPLICABLE if nothing_applies else NOT_TESTED, reason)
     if not any(wire.SESSION_TICKET[0] in seen for seen in context.extensions.values()):
         return Finding(NOT_APPLICABLE, "the server does not answer with the session ticket extension")
+    if context.always_extended_master_secret and registry.TLS13 in context.suites:  # the fault was repaired in 2017
+        return Finding(NOT_VULNERABLE, "excluded: it speaks TLS 1.3, as no BIG-IP with this fault does")
     try:
-        session = handshaking.complete(context, dataclasses.replace(offer, ticket=b"")).session
+        session = context.ticket_session
+        if session is None:
+            session = handshaking.complete(context, dataclasses.replace(offer, ticket=b"")).session
         if session.ticket is None:
             return Finding(NOT_APPLICABLE, "the server issues no session ticket")
         return _resume(context, dataclasses.replace(offer, ticket=session.ticket, resume=session))

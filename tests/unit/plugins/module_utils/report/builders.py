@@ -6,20 +6,37 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.verdict import NAMES
+
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=timezone.utc)
+
+
+def suite(name: str, number: str, exchange: str, authentication: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "id": number,
+        "key_exchange": exchange,
+        "authentication": authentication,
+        "encryption": "AES_128_GCM",
+        "bits": 128,
+        "mac": "AEAD",
+        "forward_secrecy": True,
+    }
+
 
 SUITES = {
     "TLSv1.2": [
-        {"name": "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "id": 0xC02B},
-        {"name": "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", "id": 0xCCA9},
+        suite("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "0xC02B", "ECDHE", "ECDSA"),
+        suite("TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", "0xCCA9", "ECDHE", "ECDSA"),
     ],
     "TLSv1.3": [
-        {"name": "TLS_AES_128_GCM_SHA256", "id": 0x1301},
-        {"name": "TLS_AES_256_GCM_SHA384", "id": 0x1302},
-        {"name": "TLS_CHACHA20_POLY1305_SHA256", "id": 0x1303},
+        suite("TLS_AES_128_GCM_SHA256", "0x1301", "any", "any"),
+        suite("TLS_AES_256_GCM_SHA384", "0x1302", "any", "any"),
+        suite("TLS_CHACHA20_POLY1305_SHA256", "0x1303", "any", "any"),
     ],
 }
 
@@ -30,23 +47,190 @@ def at(days: float) -> str:
 
 
 def certificate(days_left: float = 89.5, name: str = "web1.ringmaster.test", lifetime: float = 90) -> dict[str, Any]:
+    """Return one entry of ``certificates`` of a result."""
+    leaf = {
+        "subject": f"CN={name}",
+        "issuer": "CN=Lab CA,O=ringmaster.webops",
+        "common_name": name,
+        "names": [name, "www.ringmaster.test"],
+        "serial_number": "7b",
+        "not_before": at(days_left - lifetime),
+        "not_after": at(days_left),
+        "validity_days": int(lifetime),
+        "days_left": int(days_left),
+        "key_type": "ECDSA",
+        "key_bits": 256,
+        "curve": "secp256r1",
+        "rsa_equivalent_bits": 3072,
+        "rsa_public_exponent": None,
+        "signature_algorithm": "ecdsa-with-sha256",
+        "self_issued": False,
+        "sha256_fingerprint": "5a" * 32,
+        "spki_sha256": "5b" * 32,
+        "ocsp_responders": [],
+        "ca_issuers": [],
+        "crl_distribution_points": [],
+        "must_staple": False,
+    }
     return {
-        "key_type": "ecdsa",
+        "key_type": "ECDSA",
         "server_name_sent": True,
-        "leaf": {
-            "subject": f"CN={name}",
-            "issuer": "CN=Lab CA,O=ringmaster.webops",
-            "names": [name, "www.ringmaster.test"],
-            "not_before": at(days_left - lifetime),
-            "not_after": at(days_left),
-            "days_left": int(days_left),
-            "key_type": "ecdsa",
-            "key_bits": 256,
-            "signature_algorithm": "ecdsa-with-SHA256",
-            "sha256_fingerprint": "5a" * 32,
+        "protocols": ["TLSv1.2", "TLSv1.3"],
+        "leaf": leaf,
+        "chain": [{**leaf, "subject": "CN=Lab CA,O=ringmaster.webops"}],
+        "trust": {"trusted": True, "reason": None, "detail": None, "name_matches": True, "chain_incomplete": False},
+        "chain_order": "correct",
+        "extra_certificates": [],
+        "contains_anchor": False,
+        "stapled_ocsp": None,
+        "must_staple_satisfied": None,
+        "scts": [],
+    }
+
+
+def vulnerabilities(**changes: tuple[str, str]) -> dict[str, Any]:
+    """Return ``vulnerabilities`` of a result, all harmless but those given as status and evidence."""
+    found = {**dict.fromkeys(NAMES, ("not_vulnerable", "it was refused")), **changes}
+    return {name: {"status": status, "evidence": evidence} for name, (status, evidence) in found.items()}
+
+
+def client(name: str, connects: bool | None, reason: str | None = None) -> dict[str, Any]:
+    """Return one entry of ``clients`` of a result."""
+    return {
+        "name": name,
+        "reference": False,
+        "connects": connects,
+        "protocol": "TLSv1.3" if connects else None,
+        "cipher_suite": "TLS_AES_128_GCM_SHA256" if connects else None,
+        "possible_cipher_suites": [],
+        "group": "x25519" if connects else None,
+        "reason": reason,
+    }
+
+
+def policy(
+    name: str, compliant: bool | None, *items: tuple[str, str, str], undecided: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Return a policy as a result holds it; ``items`` are name, status and reason."""
+    return {
+        "name": name,
+        "version": "1.0",
+        "source": "https://policy.test/",
+        "compliant": compliant,
+        "undecided": list(undecided),
+        "items": [
+            {"item": item, "expected": 1, "actual": 2, "status": status, "reason": reason, "source": None}
+            for item, status, reason in items
+        ],
+    }
+
+
+HTTP = {
+    "speaks_http": True,
+    "status": 200,
+    "strict_transport_security": {
+        "present": True,
+        "valid": True,
+        "max_age_seconds": 300,
+        "include_subdomains": False,
+        "preload": False,
+        "value": "max-age=300",
+    },
+    "location": None,
+    "content_security_policy": "default-src 'self'",
+    "x_frame_options": None,
+    "x_content_type_options": None,
+    "referrer_policy": None,
+    "permissions_policy": None,
+    "cross_origin_opener_policy": None,
+    "cross_origin_embedder_policy": None,
+    "cross_origin_resource_policy": None,
+    "server": "nginx/1.22.1",
+    "x_powered_by": None,
+    "alt_svc": None,
+    "content_encoding": None,
+    "compressed": False,
+    "version_disclosure": ["server"],
+    "cookies_without": {"secure": [], "httponly": ["basket"], "samesite": ["basket"]},
+}
+PLAIN_HTTP = {
+    "reachable": True,
+    "speaks_http": True,
+    "status": 301,
+    "redirects_to_https": True,
+    "location": "https://www.ringmaster.test/",
+    "reason": "",
+}
+MOZILLA = {
+    "version": "6.0",
+    "profiles": {
+        "modern": policy("Mozilla modern", False, ("protocols", "fail", "not allowed: TLSv1.2")),
+        "intermediate": policy("Mozilla intermediate", True, ("dh_bits", "skipped", "no such suite")),
+    },
+    "best": "intermediate",
+    "best_possible": "intermediate",
+}
+FACTS: dict[str, Any] = {
+    "address": "10.77.0.11",
+    "addresses": ["10.77.0.11"],
+    "address_differences": [],
+    "reachable": True,
+    "error": None,
+    "cipher_suites": SUITES,
+    "preference": {"TLSv1.2": "server", "TLSv1.3": "client"},
+    "chacha20_priority": False,
+    "groups_preference": {"TLSv1.3": "server"},
+    "signature_schemes": {},
+    "dh_parameters": [],
+    "key_reuse": {"DHE": None, "ECDHE": False},
+    "alpn": {"TLSv1.2": ["h2"]},
+    "extensions": {"TLSv1.2": ["renegotiation_info"]},
+    "compression": False,
+    "renegotiation": {"secure": True},
+    "downgrade_sentinel": "present",
+    "fallback_scsv": "not_applicable",
+    "server_name_required": False,
+    "client_certificate": "not_requested",
+    "sessions": {
+        "TLSv1.2": {
+            "session_id": True,
+            "session_ticket": False,
+            "ticket_lifetime_seconds": None,
+            "max_early_data_bytes": None,
         },
-        "chain": [{"subject": "CN=Lab CA,O=ringmaster.webops"}],
-        "trust": {"trusted": True, "reason": None, "name_matches": True},
+        "TLSv1.3": {
+            "session_id": None,
+            "session_ticket": True,
+            "ticket_lifetime_seconds": 7200,
+            "max_early_data_bytes": 0,
+        },
+    },
+    "http": HTTP,
+    "plain_http": PLAIN_HTTP,
+    "vulnerability_tests": "active",
+    "vulnerabilities": vulnerabilities(),
+    "clients": [client("Chrome 156", True), client("Java 6u45", False, "no common protocol")],
+    "grade_is_upper_bound": False,
+    "grade_missing_facts": [],
+    "scores": {"protocol": 100, "key_exchange": 90, "cipher_strength": 90, "total": 93},
+    "caps": [],
+    "warnings": [{"rule": "hsts_short", "since": "2009r", "evidence": "max-age 300 s is less than 180 days"}],
+    "mozilla": MOZILLA,
+    "policies": [],
+    "not_tested": [{"fact": "revocation", "reason": "no CRL or OCSP server is asked"}],
+    "connections": 17,
+    "duration_ms": 142,
+}
+
+
+def group(name: str, number: str, post_quantum: bool = False) -> dict[str, Any]:
+    """Return one entry of ``groups`` of a result."""
+    return {
+        "name": name,
+        "id": number,
+        "post_quantum": post_quantum,
+        "rsa_equivalent_bits": 3072,
+        "protocols": ["TLSv1.3"],
     }
 
 
@@ -55,45 +239,32 @@ def endpoint(host: str = "web1.ringmaster.test", grade: str = "A", **changes: ob
     offered = {"TLSv1.2", "TLSv1.3"}
     names = ("SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
     return {
-        "target": {"name": f"{host}:443", "host": host, "port": 443, "server_name": host},
-        "reachable": True,
-        "error": None,
-        "addresses": ["10.77.0.11"],
+        **copy.deepcopy(FACTS),
+        "target": target(host),
         "protocols": [{"name": name, "status": "offered" if name in offered else "not_offered"} for name in names],
-        "cipher_suites": SUITES,
-        "preference": {"TLSv1.2": "server", "TLSv1.3": "client"},
-        "groups": [
-            {"name": "X25519MLKEM768", "id": 0x11EC, "post_quantum": True},
-            {"name": "x25519", "id": 29, "post_quantum": False},
-        ],
+        "groups": [group("X25519MLKEM768", "0x11EC", post_quantum=True), group("x25519", "0x001D")],
         "certificates": [certificate(name=host)],
-        "http": {
-            "status": 200,
-            "strict_transport_security": {
-                "present": True,
-                "max_age_seconds": 300,
-                "include_subdomains": False,
-                "preload": False,
-                "valid": True,
-            },
-        },
         "grade": grade,
         "grade_trust_ignored": grade,
-        "grade_is_upper_bound": False,
-        "grade_missing_facts": [],
-        "scores": {"protocol": 100, "key_exchange": 90, "cipher_strength": 90, "total": 93},
-        "caps": [],
-        "warnings": [{"rule": "hsts_short", "evidence": "max-age 300 s is less than 180 days"}],
-        "not_tested": [{"fact": "stapled_ocsp", "reason": "the certificate names no responder"}],
-        "connections": 17,
-        "duration_ms": 142,
         **changes,
+    }
+
+
+def target(host: str) -> dict[str, Any]:
+    """Return ``target`` of a result."""
+    return {
+        "name": f"{host}:443",
+        "host": host,
+        "port": 443,
+        "server_name": host,
+        "starttls": None,
+        "http_port": 80,
     }
 
 
 def unreachable(host: str = "web3.ringmaster.test", message: str = "Connection refused") -> dict[str, Any]:
     return {
-        "target": {"name": f"{host}:443", "host": host, "port": 443, "server_name": host},
+        "target": target(host),
         "reachable": False,
         "error": {"kind": "connection_refused", "message": message, "remedy": "Is the server running?"},
     }
@@ -143,6 +314,52 @@ def damaged_packages() -> dict[str, Any]:
     )
 
 
+def libraries(**changes: object) -> dict[str, Any]:
+    """Return a result of ``tls_library_info`` with ``changes``: a host with nothing to complain of."""
+    return {
+        "changed": False,
+        "libraries": [
+            {
+                "path": "/usr/lib/libssl.so.3",
+                "family": "OpenSSL",
+                "version": "OpenSSL 3.0.19",
+                "heartbeat": False,
+                "heartbeat_evidence": "OpenSSL 3.0.19 answers no heartbeats over TLS",
+            }
+        ],
+        "packages": [{"name": "libssl3", "version": "3.0.19-1~deb12u2"}],
+        "processes": [
+            {"pid": 7, "program": "nginx", "libraries": [{"path": "/usr/lib/libssl.so.3", "deleted": False}]}
+        ],
+        "processes_total": 1,
+        "restart_needed": [],
+        "heartbleed": heartbleed(),
+        "not_tested": [],
+        **changes,
+    }
+
+
+def heartbleed(**changes: object) -> dict[str, Any]:
+    """Return ``heartbleed`` of a result of ``tls_library_info`` with ``changes``."""
+    return {
+        "vulnerable_now": False,
+        "vulnerable_packages": [],
+        "vulnerable_periods": [],
+        "log_coverage": {"from": "2025-01-01 00:00:00", "to": "2026-11-21 06:00:00", "files": ["dpkg.log"]},
+        "advice": None,
+        **changes,
+    }
+
+
+RESTART = [{"pid": 7, "program": "nginx", "libraries": ["/usr/lib/libssl.so.1.1"]}]
+PERIOD = {
+    "package": "libssl1.0.0",
+    "version": "1.0.1e-2+deb7u4",
+    "installed_at": None,
+    "ended_at": "2014-04-08 06:25:01",
+}
+
+
 def host(name: str = "web1", **changes: object) -> dict[str, Any]:
     """Return one entry of ``facts`` with ``changes``: a sound web server with one endpoint."""
     return {
@@ -151,6 +368,7 @@ def host(name: str = "web1", **changes: object) -> dict[str, Any]:
         "error": None,
         "packages": packages(),
         "tls_endpoints": [endpoint(f"{name}.ringmaster.test")],
+        "tls_libraries": libraries(),
         **changes,
     }
 
@@ -183,7 +401,18 @@ def odd_fleet() -> list[dict[str, Any]]:
     capped = endpoint(
         "web4.ringmaster.test", "B", caps=[{"rule": "tls10", "limit": "B", "evidence": "TLSv1.0 offered"}]
     )
-    bound = endpoint("web5.ringmaster.test", grade_is_upper_bound=True, grade_missing_facts=["dh_parameters"])
+    bound = endpoint("web5.ringmaster.test", grade_is_upper_bound=True, grade_missing_facts=["vulnerabilities.robot"])
+    bleeding = endpoint(
+        "web10.ringmaster.test",
+        "F",
+        vulnerabilities=vulnerabilities(
+            heartbleed=("vulnerable", "it answered more than was sent"),
+            poodle_tls=("likely", "answered like a right record"),
+            breach=("exposed", "the answer to GET / is compressed"),
+            robot=("not_tested", "vulnerability_tests is active: deep would test it"),
+        ),
+    )
+    past = heartbleed(vulnerable_periods=[PERIOD], advice="Make new keys")
     return [
         host("lb1", groups=["loadbalancers"], tls_endpoints=[endpoint("www.ringmaster.test", "A+"), endpoint("lb1")]),
         host("web1"),
@@ -195,6 +424,8 @@ def odd_fleet() -> list[dict[str, Any]]:
         host("web7", packages=packages("database_unsound", database_problems=[problem])),
         host("web8", tls_endpoints=[endpoint(grade="T", grade_trust_ignored="A", certificates=[untrusted])]),
         host("web9", tls_endpoints=[endpoint("web9", certificates=[certificate(4.2, "web9")])]),
+        host("web10", tls_endpoints=[bleeding]),
+        host("web11", tls_libraries=libraries(restart_needed=RESTART, heartbleed=past)),
         host("db1", groups=["databases"], tls_endpoints=[]),
         host("old1", packages={"summary": {}}, tls_endpoints=[{"target": {"host": "old1"}, "grade": "A"}]),
         {"host": "gone1", "groups": ["webservers"], "error": "ssh: connect to host gone1 port 22: No route to host"},

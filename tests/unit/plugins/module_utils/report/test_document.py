@@ -16,7 +16,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.report.document 
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.model import build_report
 from ansible_collections.ringmaster.webops.tests.unit.plugins.module_utils.report.builders import NOW, host, odd_fleet
 
-ROW_KEYS = {"host", "groups", "verdict", "reasons", "error", "tls", "certificate", "packages"}
+ROW_KEYS = {"host", "groups", "verdict", "reasons", "error", "tls", "certificate", "packages", "libraries"}
 
 
 def test_json_has_the_rows_and_the_facts_they_rest_on() -> None:
@@ -38,6 +38,7 @@ def test_row_of_a_sound_host() -> None:
         "grade": "A",
         "grade_is_upper_bound": False,
         "grade_endpoint": "web1.ringmaster.test:443",
+        "vulnerabilities": {"vulnerable": 0, "likely": 0, "exposed": 0, "tested": 24, "not_tested": 0},
     }
     assert row["certificate"] == {
         "endpoint": "web1.ringmaster.test:443",
@@ -57,15 +58,17 @@ def test_row_of_a_sound_host() -> None:
         },
         "database_problems": 0,
     }
+    assert row["libraries"] == {"restarts_due": 0, "heartbleed_now": False, "heartbleed_once": False, "gaps": 0}
 
 
 def test_summary_counts_the_fleet() -> None:
     summary = document(build_report(odd_fleet(), NOW))["summary"]
 
-    assert summary["hosts_by_verdict"] == {"critical": 5, "unknown": 2, "attention": 3, "ok": 3}
-    assert summary["endpoints_by_grade"] == {"T": 1, "B": 1, "A": 8, "A+": 1}
-    assert (summary["endpoints"], summary["endpoints_unreachable"]) == (12, 1)
+    assert summary["hosts_by_verdict"] == {"critical": 6, "unknown": 2, "attention": 4, "ok": 3}
+    assert summary["endpoints_by_grade"] == {"T": 1, "F": 1, "B": 1, "A": 9, "A+": 1}
+    assert (summary["endpoints"], summary["endpoints_unreachable"]) == (14, 1)
     assert summary["certificate_expires_first"]["host"] == "web9"
+    assert summary["vulnerabilities"] == {"vulnerable": 1, "likely": 1, "exposed": 1, "tested": 287, "not_tested": 1}
 
 
 def test_what_json_cannot_hold_is_written_as_text_and_bookkeeping_is_left_out() -> None:

@@ -20,13 +20,18 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.report.words imp
 )
 from ansible_collections.ringmaster.webops.tests.unit.plugins.module_utils.report.builders import (
     NOW,
+    PERIOD,
+    RESTART,
     certificate,
     damaged_packages,
     endpoint,
+    heartbleed,
     host,
+    libraries,
     odd_fleet,
     packages,
     unreachable,
+    vulnerabilities,
 )
 
 
@@ -40,6 +45,18 @@ def expiring(days: float, lifetime: float = 90) -> dict[str, Any]:
 
 def both_certificates(**changes: object) -> dict[str, Any]:
     return host(tls_endpoints=[endpoint(certificates=[certificate(), {**certificate(), **changes}])])
+
+
+def found(status: str) -> dict[str, Any]:
+    return host(tls_endpoints=[endpoint(vulnerabilities=vulnerabilities(crime=(status, "it compresses")))])
+
+
+def on_host(**changes: object) -> dict[str, Any]:
+    return host(tls_libraries=libraries(**changes))
+
+
+def with_heartbleed(**changes: object) -> dict[str, Any]:
+    return on_host(heartbleed=heartbleed(**changes))
 
 
 def verified(listed: int, number: int) -> dict[str, Any]:
@@ -95,6 +112,24 @@ CASES = [
     ("verification failed", host(packages=packages(failures=["I/O error"])), "unknown", ["packages_failures"]),
     ("no file", host(packages=packages(coverage=verified(0, 0))), "unknown", ["packages_nothing_verified"]),
     ("a hole", host(packages=packages(coverage=verified(9, 8))), "attention", ["packages_incomplete"]),
+    ("vulnerable", found("vulnerable"), "critical", ["vulnerability_vulnerable"]),
+    ("likely vulnerable", found("likely"), "attention", ["vulnerability_likely"]),
+    ("exposed", found("exposed"), "ok", []),
+    ("not tested", found("not_tested"), "ok", []),
+    ("a status of later years", found("dangerous"), "unknown", ["vulnerability_unknown"]),
+    (
+        "vulnerabilities not judged",
+        host(tls_endpoints=[endpoint(vulnerabilities={})]),
+        "unknown",
+        ["vulnerability_unknown"],
+    ),
+    ("nobody asked about libraries", host(tls_libraries=None), "ok", []),
+    ("restart due", on_host(restart_needed=RESTART), "attention", ["restart_due"]),
+    ("processes not seen", on_host(not_tested=[{"fact": "processes"}]), "attention", ["libraries_incomplete"]),
+    ("Heartbleed", with_heartbleed(vulnerable_now=True), "critical", ["heartbleed_installed"]),
+    ("Heartbleed of old", with_heartbleed(vulnerable_periods=[PERIOD]), "attention", ["heartbleed_in_the_past"]),
+    ("Heartbleed, who knows", with_heartbleed(vulnerable_now=None), "unknown", ["heartbleed_unknown"]),
+    ("half a result about libraries", host(tls_libraries={"libraries": []}), "unknown", ["libraries_unknown"]),
     ("coverage unknown", host(packages=packages(coverage={})), "unknown", ["packages_coverage_unknown"]),
 ]
 
@@ -134,6 +169,37 @@ def test_grade_is_explained(changes: dict[str, Any], told: str) -> None:
     (row,) = build_report([host(tls_endpoints=[endpoint(**changes)])], NOW).hosts
 
     assert told in row.reasons[0].text
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        (found("vulnerable"), "web1.ringmaster.test:443 is vulnerable to CRIME: it compresses"),
+        (found("likely"), "web1.ringmaster.test:443 is likely to be vulnerable to CRIME: it compresses"),
+        (found("dangerous"), "web1.ringmaster.test:443: the result does not say about CRIME"),
+        (
+            graded("A", grade_missing_facts=[f"vulnerabilities.{name}" for name in ("robot", "crime", "beast", "rc4")]),
+            "web1.ringmaster.test:443 has grade A at best; not known: ROBOT, CRIME, BEAST, 1 more",
+        ),
+        (on_host(restart_needed=RESTART * 2), "to be restarted, since their TLS library was replaced: nginx (7, 7)"),
+        (
+            with_heartbleed(vulnerable_now=True, vulnerable_packages=["libssl1.0.0 1.0.1e"], advice="Make new keys"),
+            "a library with Heartbleed is installed: libssl1.0.0 1.0.1e. Make new keys",
+        ),
+        (
+            with_heartbleed(vulnerable_periods=[PERIOD]),
+            "a library with Heartbleed was installed: libssl1.0.0 1.0.1e-2+deb7u4",
+        ),
+        (
+            on_host(not_tested=[{"fact": "processes", "reason": "no root"}]),
+            "TLS libraries: not all was seen; processes: no root",
+        ),
+    ],
+)
+def test_reason_has_name_and_evidence(entry: dict[str, Any], told: str) -> None:
+    (row,) = build_report([entry], NOW).hosts
+
+    assert [reason.text for reason in row.reasons] == [told]
 
 
 @pytest.mark.parametrize(
@@ -184,10 +250,11 @@ def test_hosts_of_the_same_name_stay_apart() -> None:
 def test_fleet_in_words() -> None:
     report = build_report(odd_fleet(), NOW)
 
-    assert headline(report.hosts_by_verdict) == "5 of 13 hosts are critical"
+    assert headline(report.hosts_by_verdict) == "6 of 15 hosts are critical"
     assert fleet_coverage(report) == (
-        "812 package findings: 102,415 of 102,432 files and 2,329 of 2,332 packages verified on 12 of 13 hosts, "
-        "4.5 GB read. 11 TLS endpoints measured, 1 without an answer."
+        "812 package findings: 121,039 of 121,056 files and 2,753 of 2,756 packages verified on 14 of 15 hosts, "
+        "5.3 GB read. 13 TLS endpoints measured, 1 without an answer. "
+        "Vulnerabilities: 1 vulnerable, 1 likely, 1 exposed, 287 of 288 tested."
     )
 
 
@@ -218,7 +285,10 @@ def test_findings_that_nobody_counted_are_not_none() -> None:
 
 
 def test_no_finding_stands_with_the_coverage() -> None:
-    assert fleet_coverage(build_report([host()], NOW)).startswith("No package finding: 9,312 of 9,312 files")
+    told = fleet_coverage(build_report([host()], NOW))
+
+    assert told.startswith("No package finding: 9,312 of 9,312 files")
+    assert told.endswith("Vulnerabilities: none found, 24 of 24 tested.")
 
 
 def without(value: object, key: str) -> object:
@@ -245,4 +315,4 @@ def test_a_missing_key_loses_no_host_and_betters_none(key: str) -> None:
 
 
 # Without these keys a problem itself is gone from the facts, and nothing is left that could tell of it.
-FORGIVING = {"packages", "tls_endpoints", "grade_is_upper_bound"}
+FORGIVING = {"packages", "tls_endpoints", "tls_libraries", "grade_is_upper_bound"}

@@ -130,7 +130,7 @@ def test_no_row_is_wider_than_the_terminal(width: int, ascii_only: bool) -> None
     table = lines[: lines.index("")]
 
     assert max(columns(line) for line in table) <= width
-    assert len(table) == 2 + 14
+    assert len(table) == 2 + 16
 
 
 def test_narrow_table_keeps_every_verdict_and_number() -> None:

@@ -174,12 +174,12 @@ def _every_result_has_the_published_form(monkeypatch: pytest.MonkeyPatch) -> Non
     assess = importlib.import_module("ansible_collections.ringmaster.webops.plugins.module_utils.tls.assess")
     whole, one = assess.assess, assess.assess_endpoint
 
-    def valid_results(*arguments: Any, **options: Any) -> dict[str, Any]:
+    def valid_results(*arguments: object, **options: object) -> dict[str, Any]:
         results = whole(*arguments, **options)
         _validator("").validate(results)
         return results
 
-    def valid_result(*arguments: Any, **options: Any) -> dict[str, Any]:
+    def valid_result(*arguments: object, **options: object) -> dict[str, Any]:
         result = one(*arguments, **options)
         _validator("result").validate({**result})
         return result

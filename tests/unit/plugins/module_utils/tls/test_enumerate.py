@@ -116,6 +116,44 @@ def test_suites_with_their_order(places: tuple[int, ...], own_order: bool, asked
         assert (found.accepted, server.asked) == (list(suites), asked)
 
 
+class ChoosesTheCertificateFirst(Server):
+    """A server that never looks at another certificate when the client could take its ECDSA certificate (HAProxy)."""
+
+    def tls12(self, suites: tuple[int, ...]) -> Reply:
+        """Answer by the suites of one certificate."""
+        own = tuple(number for number in suites if ecdsa(number) and any(map(ecdsa, self.suites)))
+        return super().tls12(own or suites)
+
+
+def ecdsa(number: int) -> bool:
+    return registry.cipher_suite(number).authentication == "ECDSA"
+
+
+ECDSA = tuple(number for number in SUITES if ecdsa(number))[:3]
+OTHERS = tuple(number for number in SUITES if not ecdsa(number))[3:6]
+
+
+@pytest.mark.parametrize(
+    ("suites", "more"),
+    [((*ECDSA, *OTHERS), 5), (ECDSA, 1), (OTHERS, 0), ((), 0)],
+    ids=["both", "ECDSA alone", "others alone", "none"],
+)
+@pytest.mark.parametrize("own_order", [True, False])
+def test_what_a_certificate_hides(suites: tuple[int, ...], more: int, own_order: bool) -> None:
+    server = ChoosesTheCertificateFirst(suites, own_order=own_order)
+    found = up_to_tls12(server)
+    before = server.asked
+    enumeration.enumerate_behind_ecdsa(server.tls12, registry.TLS12, SUITES, found)
+    assert (set(found.accepted), found.gap) == (set(suites), "")
+    assert server.asked - before <= more
+
+
+def test_what_a_certificate_hides_is_a_gap_where_nobody_answers() -> None:
+    found = enumeration.Found(accepted=list(ECDSA))
+    enumeration.enumerate_behind_ecdsa(lambda _suites: Reply(reason="silence"), registry.TLS12, SUITES, found)
+    assert found.gap == "silence"
+
+
 def test_groups_that_are_asked_for_in_parts() -> None:
     suites, groups = registry.TLS13_CIPHER_SUITES[:3], (0x11EC, 0x001D, 0x0018, 0x0101)
     parts = key_shares.in_few_hellos(registry.TLS13_GROUPS)

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import issuers
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import issuers, probe
 
 from .conftest import Handler, Servers
 
@@ -179,6 +179,13 @@ def test_forms_of_a_certificate(site: Site, form: str) -> None:
 def test_nothing_but_the_request_is_sent(site: Site) -> None:
     issuers.fetch(site.publish("/", certificate("root", "root")), 5)
     assert site.fields == [{"host": f"127.0.0.1:{site.port}", "user-agent": "ringmaster.webops", "accept": "*/*"}]
+
+
+def test_the_next_address_of_a_name_is_tried(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = certificate("root", "root")
+    endpoints = [probe.Endpoint(socket.AF_INET, "127.0.0.1", port) for port in (1, site.port)]
+    monkeypatch.setattr(issuers, "resolve", lambda _target, _timeout_seconds: endpoints)
+    assert issuers.fetch(site.publish("/a", root), 5) == root
 
 
 def test_no_redirect_is_followed(site: Site) -> None:

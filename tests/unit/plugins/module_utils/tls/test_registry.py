@@ -56,7 +56,8 @@ def test_versions_are_asked_for_all_that_they_can_have() -> None:
     assert len(tls12) == len(set(tls12)) == len(registry.CIPHER_SUITE_NAMES) - len(registry.TLS13_CIPHER_SUITES) - 1
     assert 0xC02F not in registry.suites_for_version(registry.TLS11)
     assert 0xC013 in registry.suites_for_version(registry.TLS10)
-    assert 0xC013 not in registry.suites_for_version(registry.SSL3)
+    assert 0xC013 in registry.suites_for_version(registry.SSL3)  # no standard has it, some servers do
+    assert 0x008C not in registry.suites_for_version(registry.SSL3)
 
 
 def test_the_first_hello_has_what_servers_commonly_accept() -> None:

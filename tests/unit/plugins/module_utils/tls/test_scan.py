@@ -72,7 +72,8 @@ def test_defaults_of_openssl(servers: Servers, ca: trustme.CA) -> None:
     assert facts["not_tested"] == []
     result = verdict(facts, ca)
     assert (result["grade"], result["certificates"][0]["trust"]["reason"]) == ("A", None)
-    assert set(result["grade_missing_facts"]) == {f"vulnerabilities.{name}" for name in (*padding_oracles.NAMES, "robot")}
+    unprobed = (*padding_oracles.NAMES, "robot")
+    assert set(result["grade_missing_facts"]) == {f"vulnerabilities.{name}" for name in unprobed}
 
 
 def test_the_servers_order(servers: Servers) -> None:
@@ -147,6 +148,18 @@ def test_both_certificates_are_found(servers: Servers, ca: trustme.CA) -> None:
     result = verdict(facts, ca)
     assert [entry["trust"]["trusted"] for entry in result["certificates"]] == [True, True]
     assert (result["grade"], result["grade_is_upper_bound"]) == ("A", False)
+
+
+@pytest.mark.parametrize(
+    ("options", "selected"),
+    [
+        (("-tls1_3", "-alpn", "http/1.1"), {"TLSv1.3": ["http/1.1"]}),
+        (("-tls1_3",), {"TLSv1.3": []}),
+        (("-alpn", "h2"), {"TLSv1.2": ["h2"]}),
+    ],
+)
+def test_the_application_protocol(servers: Servers, options: tuple[str, ...], selected: dict[str, list[str]]) -> None:
+    assert facts_of(f"localhost:{servers.openssl(*options)}")["alpn"] == selected
 
 
 def test_every_certificate_of_tls13_is_found(servers: Servers, ca: trustme.CA) -> None:

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
 
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import resumption
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities import handshaking, ticketbleed
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.context import ProbeContext
 from ansible_collections.ringmaster.webops.tests.unit.plugins.module_utils.tls import stub12
@@ -45,6 +47,14 @@ def test_openssl(
     assert finding.status == status
     assert reason in finding.evidence
     assert asked.session.connections == connections
+
+
+def test_a_session_that_was_had_before_saves_a_connection(servers: Servers) -> None:
+    asked = context(servers.openssl("-tls1_2"))
+    had = dataclasses.replace(asked, ticket_session=resumption.measure(asked).ticket_session)
+    before = asked.session.connections
+    assert ticketbleed.probe(had).status == "not_vulnerable"
+    assert asked.session.connections == before + 1
 
 
 def test_gnutls(servers: Servers) -> None:

@@ -74,6 +74,10 @@ class ResetError(Exception):
     pass
 
 
+class AlertThenResetError(ResetError):
+    pass
+
+
 class SilenceError(Exception):
     pass
 
@@ -112,6 +116,7 @@ class FlawedRecordLayer(RecordLayer):  # type: ignore[misc]
 
     flaw: Flaw
     number: int
+    connection: socket.socket
 
     def _decryptThenMAC(self, recordType: int, data: bytearray) -> bytearray:
         state = self._readState
@@ -139,6 +144,10 @@ class FlawedRecordLayer(RecordLayer):  # type: ignore[misc]
             return plaintext
         if reaction is AlertThenCloseNotifyError:
             send_alerts(self, AlertDescription.bad_record_mac, AlertDescription.close_notify)
+        if reaction is AlertThenResetError:
+            send_alerts(self, AlertDescription.bad_record_mac)
+        if issubclass(reaction, ResetError):  # tlslite-ng closes the socket when this is raised
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         raise reaction
 
 
@@ -176,15 +185,13 @@ def serving(
         secure.handshakeServer(certChain=chain, privateKey=key, settings=settings)
         layer = secure._recordLayer
         layer.__class__ = FlawedRecordLayer
-        layer.flaw, layer.number = flaw, number
+        layer.flaw, layer.number, layer.connection = flaw, number, connection
         try:
             application(secure)
         except SilenceError:
             while connection.recv(4096):
                 pass
-        except ResetError:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        except (CloseWithoutAlertError, AlertThenCloseNotifyError, errors.TLSError):
+        except (ResetError, CloseWithoutAlertError, AlertThenCloseNotifyError, errors.TLSError):
             pass
 
     return handler
@@ -332,6 +339,7 @@ FLAWS: list[tuple[str, Flaw, int]] = [
     ("sleeping_poodle", instead(padding_only, AlertThenCloseNotifyError), 15),
     ("zero_length_padding_oracle", instead(empty_with_wrong_mac, AlertThenCloseNotifyError), 15),
     ("zero_length_padding_oracle", instead(empty_with_wrong_mac, errors.TLSUnexpectedMessage), 16),
+    ("zero_length_padding_oracle", instead(empty_with_wrong_mac, AlertThenResetError), 15),
     ("cve_2016_2107", instead(padding_only, errors.TLSRecordOverflow), 16),
 ]
 
