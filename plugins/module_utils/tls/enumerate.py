@@ -99,9 +99,10 @@ def enumerate_behind_ecdsa(
     Some servers (HAProxy) choose the certificate first, by what the client could take, and refuse what is left of a
     list when its suites for that certificate are used up. One question, where there is nothing else.
     """
-    if not found.accepted or not all(_is_ecdsa(number) for number in found.accepted):
+    authentications = {registry.cipher_suite(number).authentication for number in found.accepted}
+    if "ECDSA" not in authentications or authentications & {"RSA", "DSS"}:
         return
-    others = tuple(number for number in candidates if not _is_ecdsa(number))
+    others = tuple(number for number in _left(candidates, found) if not _is_ecdsa(number))
     reply = question(others)
     if reply.flight is None:
         found.gap = found.gap or reply.reason

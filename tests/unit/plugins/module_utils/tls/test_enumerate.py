@@ -135,8 +135,8 @@ OTHERS = tuple(number for number in SUITES if not ecdsa(number))[3:6]
 
 @pytest.mark.parametrize(
     ("suites", "more"),
-    [((*ECDSA, *OTHERS), 5), (ECDSA, 1), (OTHERS, 0), ((), 0)],
-    ids=["both", "ECDSA alone", "others alone", "none"],
+    [((*ECDSA, *OTHERS), 5), ((*ECDSA, 0xC018), 3), (ECDSA, 1), (OTHERS, 0), ((), 0)],
+    ids=["both", "ECDSA and anonymous", "ECDSA alone", "others alone", "none"],
 )
 @pytest.mark.parametrize("own_order", [True, False])
 def test_what_a_certificate_hides(suites: tuple[int, ...], more: int, own_order: bool) -> None:

@@ -51,20 +51,32 @@ def gnutls(servers: Servers, *options: str) -> Iterator[int]:
     if program is None:
         pytest.skip("the program gnutls-serv is not installed (Debian's package gnutls-bin)")
     chain, key = servers.files(key_type=trustme.KeyType.RSA)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
-    command = [program, "--http", f"--port={port}", f"--x509certfile={chain}", f"--x509keyfile={key}", *options]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline and process.poll() is None:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                break
-            time.sleep(0.05)
-        yield port
-    finally:
-        process.kill()
-        process.wait()
+    options = (f"--x509certfile={chain}", f"--x509keyfile={key}", *options)
+    for _attempt in range(3):  # another program may have taken the port in between
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = int(free.getsockname()[1])
+        command = [program, "--http", "--quiet", f"--port={port}", *options]
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
+        )
+        try:
+            if _listens(process, port):
+                yield port
+                return
+        finally:
+            process.kill()
+            process.wait()
+    raise AssertionError("gnutls-serv did not start")
+
+
+def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait until a process listens, or has ended."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def tlslite(servers: Servers, version: tuple[int, int] = (3, 3)) -> Stub:
