@@ -90,7 +90,7 @@ install_packages() {
     packages_with_state > "$before/packages"
     enabled_units > "$before/units"
     # shellcheck disable=SC2086
-    if (apt_install $missing); then status=0; else status=1; fi
+    if (without_starting_services apt_install $missing); then status=0; else status=1; fi
     note_new_packages "$before/packages" >> "$record"
     enabled_units | comm -13 "$before/units" - | while read -r unit; do disable_unit "$unit"; done
     rm -rf "$before"
@@ -137,6 +137,16 @@ quietly() {
     log=$1 failure=$2
     shift 2
     "$@" > "$log" 2>&1 || die "$failure ($(grep -E -m 1 '^(ERROR|WARNING|E|W):' "$log" || echo 'no reason given')). Everything it said is in $log."
+}
+
+# Run a command that installs packages, which would start what they bring (invoke-rc.d(8)).
+without_starting_services() {
+    policy=/usr/sbin/policy-rc.d
+    if [ -e "$policy" ]; then "$@"; return; fi
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' > "$policy"
+    chmod 755 "$policy"
+    "$@"
 }
 
 apt_install() {

@@ -6,9 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
+import ssl
 from collections.abc import Sequence
 
+from ansible_collections.ringmaster.webops.plugins.module_utils.errors import WebopsError
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import (
     facts13,
     flights,
@@ -22,6 +26,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls import (
     registry,
     resumption,
     signature_schemes,
+    trust_store,
     wire,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.evidence import Evidence, ShownCertificate
@@ -68,16 +73,12 @@ class EndpointBehaviour:
         )
 
     def _context(self, suites: dict[int, tuple[int, ...]], extensions: dict[int, frozenset[int]]) -> ProbeContext:
-        evidence = self._evidence
-        picks = {group for picked in evidence.group_picks.values() for _backwards, group in picked}
-        http = evidence.visit.http
+        http = self._evidence.visit.http
         return ProbeContext(
             session=self._session,
             server_name=self._target.server_name,
             suites=suites,
             extensions=extensions,
-            groups=tuple(sorted(picks | set(evidence.groups12.accepted))),
-            leaves=tuple(entry.chain[0] for entry in list(evidence.certificates.values())),
             speaks_http=bool(http and http["speaks_http"]),
             starttls=self._target.starttls,
         )
@@ -181,7 +182,7 @@ class EndpointBehaviour:
     def fetch_issuers(self) -> None:
         """Fetch what the chains lack from where their certificates say."""
         for entry in self._evidence.certificates.values():
-            found = issuers.fetch_missing(entry.chain, (), self._session.timeout_seconds)
+            found = issuers.fetch_missing(entry.chain, _trusted_subjects(), self._session.timeout_seconds)
             entry.issuers = found.certificates
             if found.reason:
                 self._evidence.note("certificates.issuers", found.reason)
@@ -255,3 +256,11 @@ class EndpointBehaviour:
         if self._evidence.vulnerability_tests in (probes.ACTIVE, probes.DEEP):
             with plain.turn():
                 self._evidence.probes[_OPOSSUM] = http_plain.opossum(plain.endpoint, host, plain.timeout_seconds)
+
+
+@functools.lru_cache(maxsize=1)
+def _trusted_subjects() -> frozenset[bytes]:
+    """Return the subjects of the scanning host's own anchors, which need not be fetched."""
+    with contextlib.suppress(WebopsError, ValueError):  # without a store, one certificate more may be fetched
+        return issuers.subjects(map(ssl.PEM_cert_to_DER_cert, trust_store.read_anchors(None)))
+    return frozenset()

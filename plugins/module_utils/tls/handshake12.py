@@ -189,10 +189,6 @@ def raise_alert(body: bytes) -> None:
         raise ConnectionEndedError(probe.ALERT, f"alert {registry.alert_name(number)}", number)
 
 
-def _handshake_message(kind: int, body: bytes) -> bytes:
-    return bytes([kind]) + len(body).to_bytes(3, "big") + body
-
-
 def _exchange_keys(
     suite: registry.CipherSuite, offered_version: int, certificates: list[bytes], parameters: bytes
 ) -> tuple[bytes, bytes]:
@@ -348,9 +344,9 @@ class _Handshake:
         else:
             raise wire.DecodeError("the server's flight has no end")
         if requested:
-            self._send(_handshake_message(_CERTIFICATE, bytes(3)))
+            self._send(wire.handshake_message(_CERTIFICATE, bytes(3)))
         exchange, premaster = _exchange_keys(suite, self._offer.version, certificates, parameters)
-        self._send(_handshake_message(_CLIENT_KEY_EXCHANGE, exchange))
+        self._send(wire.handshake_message(_CLIENT_KEY_EXCHANGE, exchange))
         self._derive_master_secret(hello, suite, premaster)
         return requested
 
@@ -374,7 +370,7 @@ class _Handshake:
         self._records.send(records12.CONTENT_CHANGE_CIPHER_SPEC, b"\x01")
         self._records.writing = protection
         data = self._finished(hello, suite, b"client finished")
-        self._send(_handshake_message(_FINISHED, data))
+        self._send(wire.handshake_message(_FINISHED, data))
         return data
 
     def _receive_finished(

@@ -225,7 +225,7 @@ class Client:
         """Change keys as the server does, and where it asks for it (RFC 8446 4.6.3)."""
         self._records.update_reading()
         if body == b"\x01":
-            self._records.send(wire.CONTENT_HANDSHAKE, messages13.encode(messages13.KEY_UPDATE, b"\x00"))
+            self._records.send(wire.CONTENT_HANDSHAKE, wire.handshake_message(messages13.KEY_UPDATE, b"\x00"))
             self._records.update_writing()
 
 
@@ -334,12 +334,12 @@ class _Handshake:
         """Return a hello that ends with a ticket and the proof that its key is known (RFC 8446 4.2.11)."""
         hash_name = ticket.hash_name
         age_ms = int((time.monotonic() - ticket.received_at) * 1000)
-        identity = wire._vector(ticket.identity, 2) + ((age_ms + ticket.age_add) % 2**32).to_bytes(4, "big")
+        identity = wire.vector(ticket.identity, 2) + ((age_ms + ticket.age_add) % 2**32).to_bytes(4, "big")
         size = hashlib.new(hash_name).digest_size
-        binders = wire._vector(wire._vector(bytes(size), 1), 2)
+        binders = wire.vector(wire.vector(bytes(size), 1), 2)
         # With this the hello is too long to be padded at its end, where the ticket must stand.
         extensions = [*self._extensions(), (_EXT_PADDING, bytes(512))]
-        hello = self._encode_hello([*extensions, (_EXT_PRE_SHARED_KEY, wire._vector(identity, 2) + binders)])
+        hello = self._encode_hello([*extensions, (_EXT_PRE_SHARED_KEY, wire.vector(identity, 2) + binders)])
         digest = self._transcript.digest(hash_name, hello[: -len(binders)])
         return hello[:-size] + KeySchedule(hash_name, ticket.psk).binder(digest)
 
@@ -415,9 +415,9 @@ class _Handshake:
 
     def _send_flight(self, hash_name: str, secret: bytes, request_context: bytes | None) -> None:
         if request_context is not None:
-            self._send(messages13.encode(messages13.CERTIFICATE, wire._vector(request_context, 1) + bytes(3)))
+            self._send(wire.handshake_message(messages13.CERTIFICATE, wire.vector(request_context, 1) + bytes(3)))
         verify_data = key_schedule13.finished(secret, self._transcript.digest(hash_name), hash_name)
-        self._send(messages13.encode(messages13.FINISHED, verify_data))
+        self._send(wire.handshake_message(messages13.FINISHED, verify_data))
 
     # --- messages
 

@@ -51,14 +51,9 @@ class NewSessionTicket:
     max_early_data_bytes: int
 
 
-def encode(kind: int, body: bytes) -> bytes:
-    """Return a message with its header."""
-    return bytes([kind]) + wire._vector(body, 3)
-
-
 def decode_encrypted_extensions(body: bytes) -> dict[int, bytes]:
     """Return the extensions by number."""
-    return wire._extensions(wire.Reader(body, "the EncryptedExtensions").vector(2))
+    return wire.decode_extensions(wire.Reader(body, "the EncryptedExtensions").vector(2))
 
 
 def decode_certificates(body: bytes) -> Certificates:
@@ -69,7 +64,7 @@ def decode_certificates(body: bytes) -> Certificates:
     chain: list[bytes] = []
     stapled: dict[int, bytes] = {}
     while entries.left:
-        der, extensions = entries.vector(3), wire._extensions(entries.vector(2))
+        der, extensions = entries.vector(3), wire.decode_extensions(entries.vector(2))
         stapled = stapled if chain else extensions
         chain.append(der)
     status = stapled.get(wire.STATUS_REQUEST[0])
@@ -95,6 +90,6 @@ def decode_new_session_ticket(body: bytes) -> NewSessionTicket:
     reader = wire.Reader(body, "the NewSessionTicket")
     lifetime_seconds, age_add = reader.number(4), reader.number(4)
     nonce, identity = reader.vector(1), reader.vector(2)
-    early_data = wire._extensions(reader.vector(2)).get(_EARLY_DATA)
+    early_data = wire.decode_extensions(reader.vector(2)).get(_EARLY_DATA)
     most = 0 if early_data is None else wire.Reader(early_data, "the early_data of a ticket").number(4)
     return NewSessionTicket(lifetime_seconds, age_add, nonce, identity, most)

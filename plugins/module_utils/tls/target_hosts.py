@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Iterable
 
@@ -26,6 +27,8 @@ def is_on(target: object, hosts: Iterable[str]) -> bool:
     return _comparable(host) in {_comparable(name) for name in hosts}
 
 
+# A list of a thousand targets is held against a thousand hosts, one target at a time.
+@functools.lru_cache(maxsize=16384)
 def _comparable(host: str) -> str:
     try:
         return str(ipaddress.ip_address(host))

@@ -83,16 +83,16 @@ def encode_client_hello(hello: ClientHello) -> bytes:
     if hello.extensions and 256 <= len(body) + 4 < 512:
         padding = bytes(max(0, 512 - (len(body) + 4) - 4))
         body = _hello_body(hello, (*hello.extensions, (_EXT_PADDING, padding)))
-    message = bytes([_CLIENT_HELLO]) + _vector(body, 3)
+    message = handshake_message(_CLIENT_HELLO, body)
     # The record version of a first hello is 3.1 whatever follows (RFC 8446 5.1), except for SSL 3.0.
     return struct.pack("!BHH", CONTENT_HANDSHAKE, min(hello.version, registry.TLS10), len(message)) + message
 
 
 def _hello_body(hello: ClientHello, extensions: tuple[tuple[int, bytes], ...]) -> bytes:
-    body = struct.pack("!H", hello.version) + hello.random + _vector(hello.session_id, 1)
-    body += _vector(_numbers(hello.cipher_suites), 2) + _vector(bytes(hello.compression_methods), 1)
+    body = struct.pack("!H", hello.version) + hello.random + vector(hello.session_id, 1)
+    body += vector(_numbers(hello.cipher_suites), 2) + vector(bytes(hello.compression_methods), 1)
     if extensions:
-        body += _vector(b"".join(struct.pack("!H", kind) + _vector(content, 2) for kind, content in extensions), 2)
+        body += vector(b"".join(struct.pack("!H", kind) + vector(content, 2) for kind, content in extensions), 2)
     return body
 
 
@@ -106,33 +106,33 @@ def encode_sslv2_hello(challenge: bytes) -> bytes:
 
 def server_name(name: str) -> tuple[int, bytes]:
     """Return the server_name extension (RFC 6066 3) for a host name in ASCII."""
-    return 0, _vector(b"\x00" + _vector(name.encode("ascii"), 2), 2)
+    return 0, vector(b"\x00" + vector(name.encode("ascii"), 2), 2)
 
 
 def supported_groups(groups: tuple[int, ...]) -> tuple[int, bytes]:
     """Return the supported_groups extension (RFC 8446 4.2.7)."""
-    return 10, _vector(_numbers(groups), 2)
+    return 10, vector(_numbers(groups), 2)
 
 
 def signature_algorithms(schemes: tuple[int, ...]) -> tuple[int, bytes]:
     """Return the signature_algorithms extension (RFC 8446 4.2.3)."""
-    return 13, _vector(_numbers(schemes), 2)
+    return 13, vector(_numbers(schemes), 2)
 
 
 def supported_versions(versions: tuple[int, ...]) -> tuple[int, bytes]:
     """Return the supported_versions extension of a client (RFC 8446 4.2.1)."""
-    return _EXT_SUPPORTED_VERSIONS, _vector(_numbers(versions), 1)
+    return _EXT_SUPPORTED_VERSIONS, vector(_numbers(versions), 1)
 
 
 def key_share(shares: tuple[tuple[int, bytes], ...]) -> tuple[int, bytes]:
     """Return the key_share extension of a client; without shares the server must name its group (RFC 8446 4.2.8)."""
-    entries = b"".join(struct.pack("!H", group) + _vector(public, 2) for group, public in shares)
-    return _EXT_KEY_SHARE, _vector(entries, 2)
+    entries = b"".join(struct.pack("!H", group) + vector(public, 2) for group, public in shares)
+    return _EXT_KEY_SHARE, vector(entries, 2)
 
 
 def alpn(protocols: tuple[str, ...]) -> tuple[int, bytes]:
     """Return the application_layer_protocol_negotiation extension (RFC 7301 3.1)."""
-    return EXT_ALPN, _vector(b"".join(_vector(name.encode("ascii"), 1) for name in protocols), 2)
+    return EXT_ALPN, vector(b"".join(vector(name.encode("ascii"), 1) for name in protocols), 2)
 
 
 # A stapled OCSP response, of whatever responder (RFC 6066 8).
@@ -149,8 +149,14 @@ RENEGOTIATION_INFO = (65281, b"\x00")
 FAREWELL = b"\x15\x03\x03\x00\x02\x01\x5a\x15\x03\x03\x00\x02\x01\x00"
 
 
-def _vector(content: bytes, length_bytes: int) -> bytes:
+def vector(content: bytes, length_bytes: int) -> bytes:
+    """Return bytes behind their length (RFC 5246 4.3)."""
     return len(content).to_bytes(length_bytes, "big") + content
+
+
+def handshake_message(kind: int, body: bytes) -> bytes:
+    """Return one handshake message (RFC 5246 7.4, RFC 8446 4)."""
+    return bytes([kind]) + vector(body, 3)
 
 
 def _numbers(numbers: tuple[int, ...]) -> bytes:
@@ -336,7 +342,7 @@ def decode_server_hello(body: bytes) -> ServerHello:
     version, random = reader.number(2), reader.take(32)
     session_id = reader.vector(1)
     suite, compression = reader.number(2), reader.number(1)
-    extensions = _extensions(reader.vector(2)) if reader.left else {}
+    extensions = decode_extensions(reader.vector(2)) if reader.left else {}
     retry = random == HELLO_RETRY_REQUEST_RANDOM
     if _EXT_SUPPORTED_VERSIONS in extensions:
         version = Reader(extensions[_EXT_SUPPORTED_VERSIONS], "supported_versions").number(2)
@@ -346,7 +352,8 @@ def decode_server_hello(body: bytes) -> ServerHello:
     return ServerHello(version, random, suite, compression, extensions, retry, group, session_id)
 
 
-def _extensions(data: bytes) -> dict[int, bytes]:
+def decode_extensions(data: bytes) -> dict[int, bytes]:
+    """Return the extensions of a message by their number (RFC 8446 4.2)."""
     reader = Reader(data, "the extensions")
     found: dict[int, bytes] = {}
     while reader.left:

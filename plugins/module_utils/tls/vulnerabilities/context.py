@@ -20,8 +20,7 @@ class ProbeContext:
 
     ``suites`` is version number -> accepted suites in the order found, for each version that is offered; ``extensions``
     version number -> numbers of the extensions that were echoed in any answer, where a version that is not among them
-    was not looked at; ``always_extended_master_secret`` whether every answer of every version agreed to one (RFC 7627);
-    ``groups`` the named groups seen up to TLS 1.2; ``leaves`` the DER of each leaf certificate seen;
+    was not looked at; ``always_extended_master_secret`` whether every answer up to TLS 1.2 agreed to one (RFC 7627);
     ``speaks_http`` whether ``GET /`` was answered with HTTP; ``ticket_session`` a session up to TLS 1.2 with its
     ticket, where one was had already.
     """
@@ -31,8 +30,6 @@ class ProbeContext:
     suites: Mapping[int, tuple[int, ...]]
     extensions: Mapping[int, frozenset[int]] = field(default_factory=dict)
     always_extended_master_secret: bool = False
-    groups: tuple[int, ...] = ()
-    leaves: tuple[bytes, ...] = ()
     speaks_http: bool = False
     starttls: str | None = None
     ticket_session: Resumable | None = None

@@ -43,11 +43,6 @@ def record(content: int, version: int, body: bytes) -> bytes:
     return struct.pack("!BHH", content, version, len(body)) + body
 
 
-def handshake_message(kind: int, body: bytes) -> bytes:
-    """Return one handshake message (RFC 5246 7.4)."""
-    return bytes([kind]) + len(body).to_bytes(3, "big") + body
-
-
 def any_record(received: records12.Record) -> str:
     """Say in words what a record is, without looking into it."""
     return f"a record of type {received.content}"

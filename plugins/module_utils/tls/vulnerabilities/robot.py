@@ -193,8 +193,8 @@ def _answer(offer: _Offer, flow: str, kind: int, wait_seconds: float) -> tuple[d
     with dialogue.begin(offer.context, offer.version, (offer.suite,)) as conversation:
         requested = conversation.flight.client_certificate_requested
         exchange = _key_exchange(offer.version, conversation.flight.certificates, kind)
-        spoken = [(wire.CONTENT_HANDSHAKE, dialogue.handshake_message(_CERTIFICATE, bytes(3)))] if requested else []
-        spoken.append((wire.CONTENT_HANDSHAKE, dialogue.handshake_message(_CLIENT_KEY_EXCHANGE, exchange)))
+        spoken = [(wire.CONTENT_HANDSHAKE, wire.handshake_message(_CERTIFICATE, bytes(3)))] if requested else []
+        spoken.append((wire.CONTENT_HANDSHAKE, wire.handshake_message(_CLIENT_KEY_EXCHANGE, exchange)))
         if flow == _WHOLE_END:
             spoken.append((records12.CONTENT_CHANGE_CIPHER_SPEC, b"\x01"))
             spoken.append((wire.CONTENT_HANDSHAKE, os.urandom(_FINISHED_BYTES)))

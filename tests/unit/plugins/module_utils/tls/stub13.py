@@ -74,7 +74,7 @@ class Server13:
         suites = reader.vector(2)
         self.suites = struct.unpack(f"!{len(suites) // 2}H", suites)
         reader.vector(1)
-        found = wire._extensions(reader.vector(2))
+        found = wire.decode_extensions(reader.vector(2))
         shares = wire.Reader(wire.Reader(found[51], "key_share").vector(2), "the shares")
         self._group, self._public = shares.number(2), shares.vector(2)
         return found
@@ -94,7 +94,7 @@ class Server13:
             share = X25519.to_bytes(2, "big") + vector(public, 2)
         fields = ((43, version.to_bytes(2, "big")), *(((51, share),) if share else ()), *more)
         body = b"\x03\x03" + random + vector(self.session_id if session_id is None else session_id, 1)
-        message = messages13.encode(2, body + suite.to_bytes(2, "big") + b"\x00" + extensions(*fields))
+        message = wire.handshake_message(2, body + suite.to_bytes(2, "big") + b"\x00" + extensions(*fields))
         if random == wire.HELLO_RETRY_REQUEST_RANDOM:
             self.transcript.fold("sha256")
         self.transcript.add(message)
@@ -112,8 +112,8 @@ class Server13:
 
     def send(self, kind: int, body: bytes) -> None:
         """Send a message that is part of the handshake."""
-        self.transcript.add(messages13.encode(kind, body))
-        self.records.send(22, messages13.encode(kind, body))
+        self.transcript.add(wire.handshake_message(kind, body))
+        self.records.send(22, wire.handshake_message(kind, body))
 
     def send_finished(self) -> None:
         """Send a right Finished, and protect what follows with the last keys."""

@@ -703,9 +703,9 @@ _SERVERS: dict[str, tuple[Start, set[str], bool]] = {
     "OpenSSL, 1024 bits": (with_parameters(1024, lambda path: openssl(*_DHE_FIRST, "-dhparam", path)), set(), True),
     "OpenSSL, 2048 bits": (with_parameters(2048, lambda path: openssl(*_DHE_FIRST, "-dhparam", path)), set(), True),
     "nginx, intermediate": (lambda real: real.nginx(peers.nginx_intermediate()), set(), True),
-    "HAProxy": (lambda real: real.haproxy("ssl-min-ver TLSv1.0 ciphers ALL:@SECLEVEL=0"), _SPEAKING_AES, False),
+    "HAProxy": (lambda real: real.haproxy("ssl-min-ver TLSv1.0 ciphers ALL:@SECLEVEL=0"), _SPEAKING_AES, True),
     "GnuTLS": (lambda real: real.gnutls("NORMAL"), _SPEAKING_AES, True),
-    "GnuTLS, its own order": (lambda real: real.gnutls("NORMAL:%SERVER_PRECEDENCE"), _SPEAKING_AES, False),
+    "GnuTLS, its own order": (lambda real: real.gnutls("NORMAL:%SERVER_PRECEDENCE"), _SPEAKING_AES, True),
     "tlslite-ng, RC4 first": (tlslite("3.1", "3.3", "rc4,aes128gcm,aes128,3des"), set(), True),
 }
 

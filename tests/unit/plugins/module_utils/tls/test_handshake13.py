@@ -29,7 +29,6 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls import (
     flights,
     handshake13,
     key_schedule13,
-    messages13,
     probe,
     registry,
     wire,
@@ -370,7 +369,7 @@ def test_an_update_that_wants_an_answer_is_answered_before_anything_else(servers
 
     def steps(server: Server13) -> None:
         server.complete()
-        server.records.send(22, messages13.encode(24, b"\x01"))
+        server.records.send(22, wire.handshake_message(24, b"\x01"))
         server.records.update_writing()
         server.records.send(23, b"text")
         heard.append(server.records.receive().body)
@@ -383,7 +382,7 @@ def test_an_update_that_wants_an_answer_is_answered_before_anything_else(servers
         assert client.receive_application_data() == b"text"
         client.send_application_data(REQUEST)
         assert client.receive_application_data() == b"more"
-    assert heard == [messages13.encode(24, b"\x00"), REQUEST]
+    assert heard == [wire.handshake_message(24, b"\x00"), REQUEST]
 
 
 def test_pythons_server(servers: Servers) -> None:
@@ -481,7 +480,7 @@ def finished_and_more(server: Server13) -> None:
     """Begin another message in the record of the Finished, after which the keys change."""
     flight(*FLIGHT)(server)
     digest = server.transcript.digest("sha256")
-    finished = messages13.encode(20, key_schedule13.finished(server.secret, digest, "sha256"))
+    finished = wire.handshake_message(20, key_schedule13.finished(server.secret, digest, "sha256"))
     server.records.send(22, finished + b"\x04")
 
 
@@ -642,7 +641,7 @@ def test_the_answer_to_a_request_for_a_certificate_repeats_its_context(servers: 
 
     established, _client, _answer = visit(stubbed(servers, steps))
     assert established.client_certificate_requested
-    assert answers == [messages13.encode(11, vector(b"context", 1) + bytes(3))]
+    assert answers == [wire.handshake_message(11, vector(b"context", 1) + bytes(3))]
 
 
 def test_an_alert_is_told_by_name_whether_it_is_encrypted_or_not(servers: Servers) -> None:

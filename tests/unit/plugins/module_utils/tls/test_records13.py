@@ -13,7 +13,6 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import (
-    messages13,
     primitives,
     probe,
     records13,
@@ -24,7 +23,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls.records12 im
 
 SECRET = bytes(range(32))
 SUITE = registry.cipher_suite(0x1303)
-MESSAGE = messages13.encode(4, b"content")
+MESSAGE = wire.handshake_message(4, b"content")
 
 
 def protection(secret: bytes = SECRET) -> records13.Protection:
@@ -120,7 +119,7 @@ def test_a_message_is_put_together(pair: Pair, received: bytes) -> None:
 
 
 def test_messages_of_one_record_come_one_by_one(pair: Pair) -> None:
-    other = messages13.encode(24, b"\x00")
+    other = wire.handshake_message(24, b"\x00")
     pair.other.sendall(record(22, MESSAGE + other + MESSAGE[:3]) + record(22, MESSAGE[3:]))
     assert [pair.records.receive().body for _message in range(3)] == [MESSAGE, other, MESSAGE]
 

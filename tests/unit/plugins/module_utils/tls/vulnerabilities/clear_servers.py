@@ -56,9 +56,8 @@ def gnutls(servers: Servers, *options: str) -> Iterator[int]:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = int(free.getsockname()[1])
         command = [program, "--http", "--quiet", f"--port={port}", *options]
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
-        )
+        silent = subprocess.DEVNULL
+        process = subprocess.Popen(command, stdin=silent, stdout=silent, stderr=silent)
         try:
             if _listens(process, port):
                 yield port
@@ -74,7 +73,7 @@ def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return True
+            return process.poll() is None
         time.sleep(0.05)
     return False
 
