@@ -705,7 +705,7 @@ _SERVERS: dict[str, tuple[Start, set[str], bool]] = {
     "nginx, intermediate": (lambda real: real.nginx(peers.nginx_intermediate()), set(), True),
     "HAProxy": (lambda real: real.haproxy("ssl-min-ver TLSv1.0 ciphers ALL:@SECLEVEL=0"), _SPEAKING_AES, True),
     "GnuTLS": (lambda real: real.gnutls("NORMAL"), _SPEAKING_AES, True),
-    "GnuTLS, its own order": (lambda real: real.gnutls("NORMAL:%SERVER_PRECEDENCE"), _SPEAKING_AES, True),
+    "GnuTLS, its own order": (lambda real: real.gnutls("NORMAL:%SERVER_PRECEDENCE"), _SPEAKING_AES, False),
     "tlslite-ng, RC4 first": (tlslite("3.1", "3.3", "rc4,aes128gcm,aes128,3des"), set(), True),
 }
 
