@@ -618,12 +618,18 @@ def test_a_cookie_comes_back_as_it_was(servers: Servers) -> None:
     ("options", "contents"), [((), [22, 20, 23]), (("-groups", "P-384"), [22, 20, 22, 23])], ids=["plain", "retry"]
 )
 def test_change_cipher_spec_stands_before_the_second_flight(
-    servers: Servers, options: tuple[str, ...], contents: list[int]
+    servers: Servers, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], contents: list[int]
 ) -> None:
     sent: list[int] = []
     with connected(servers.openssl(*options)) as client:
-        send = client._records._framing.send_raw
-        client._records._framing.send_raw = lambda content, body: (sent.append(content), send(content, body))[1]  # type: ignore[method-assign, func-returns-value]
+        framing = client._records._framing
+        send = framing.send_raw
+
+        def noting(content: int, body: bytes) -> None:
+            sent.append(content)
+            send(content, body)
+
+        monkeypatch.setattr(framing, "send_raw", noting)
         client.handshake(OFFER)
     assert sent == contents
 
@@ -654,25 +660,25 @@ def test_an_alert_is_told_by_name_whether_it_is_encrypted_or_not(servers: Server
             handshake(stubbed(servers, steps))
 
 
+def send_empty(server: Server13) -> None:
+    protection = server.records._writing
+    assert protection is not None
+    for _record in range(70):
+        server.records._framing.send_raw(23, protection.seal(23, b""))
+
+
 AFTERWARDS: dict[str, tuple[Callable[[Server13], None], str]] = {
     "endless tickets": (lambda server: send_many(server, 4, ticket_message()), "without application data"),
     "endless key updates": (lambda server: send_many(server, 24, b"\x00"), "wrong tag|without application data"),
     "a broken ticket": (lambda server: server.send(4, b"\x00"), "NewSessionTicket is cut short"),
     "a request for a certificate": (lambda server: server.send(13, b"\x00\x00\x00"), "13 came after the handshake"),
-    "endless empty records": (lambda server: send_empty(server), "without content"),
+    "endless empty records": (send_empty, "without content"),
 }
 
 
 def send_many(server: Server13, kind: int, body: bytes) -> None:
     for _message in range(70):
         server.send(kind, body)
-
-
-def send_empty(server: Server13) -> None:
-    protection = server.records._writing
-    assert protection is not None
-    for _record in range(70):
-        server.records._framing.send_raw(23, protection.seal(23, b""))
 
 
 @pytest.mark.parametrize("name", AFTERWARDS)

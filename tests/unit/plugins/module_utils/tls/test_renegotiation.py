@@ -61,8 +61,10 @@ def openssl(servers: Servers, *options: str) -> Iterator[int]:
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     try:
-        found = next(filter(None, (re.match(rb"ACCEPT .*:(\d+)$", line.strip()) for line in process.stdout)))
-        yield int(found.group(1))
+        lines = (re.match(rb"ACCEPT .*:(\d+)$", line.strip()) for line in process.stdout)
+        accepting = next(filter(None, lines), None)
+        assert accepting is not None
+        yield int(accepting.group(1))
     finally:
         process.kill()
         process.communicate()
