@@ -16,7 +16,6 @@ from collections.abc import Callable
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import (
     key_schedule13,
-    messages13,
     primitives,
     records13,
     registry,
@@ -128,7 +127,7 @@ class Server13:
             expected = key_schedule13.finished(self._client, self.transcript.digest("sha256"), "sha256")
             message = self.records.receive().body
             self.transcript.add(message)
-            if message[0] == messages13.FINISHED:
+            if message[0] == wire.HandshakeType.FINISHED:
                 break
             before += message
         assert hmac.compare_digest(message[4:], expected)

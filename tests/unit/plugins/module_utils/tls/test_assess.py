@@ -139,3 +139,32 @@ def test_what_cannot_be_measured_is_held_against_nothing(ca: trustme.CA) -> None
     unreachable.update(reachable=False, error=error)
     result = assess.assess_endpoint(unreachable, certificate.Anchors([]), NOW)
     assert (result["mozilla"], result["policies"]) == (None, [])
+
+
+def test_addresses_of_a_target_are_compared(ca: trustme.CA) -> None:
+    first, second, other = facts(ca, True), facts(ca, True), facts(ca, True, "other.example.com")
+    second.update(address="192.0.2.2", cipher_suites={"TLSv1.3": [registry.cipher_suite(0x1302).as_dict()]})
+    second["certificates"] = first["certificates"]
+    results: Any = assess.assess([first, second, other], certificate.Anchors([]), NOW)
+    found = [[change["fact"] for change in result["address_differences"]] for result in results["results"]]
+    assert found[0] == found[2] == []
+    assert "address" not in found[1]
+    assert {fact for fact in found[1] if fact.startswith("cipher_suites")} == {
+        "cipher_suites.TLSv1.3.TLS_AES_128_GCM_SHA256",
+        "cipher_suites.TLSv1.3.TLS_AES_256_GCM_SHA384",
+    }
+
+
+def test_a_key_that_ssl2_uses_elsewhere_lowers_the_grade(ca: trustme.CA) -> None:
+    pem = ca.issue_cert("www.example.com", key_type=trustme.KeyType.RSA).cert_chain_pems[0].bytes().decode()
+    shared = [base64.b64encode(ssl.PEM_cert_to_DER_cert(pem)).decode()]
+    good, bad = facts(ca, True), facts(ca, True, "other.example.com")
+    for each in (good, bad):
+        each["certificates"][0]["chain_der"] = shared
+    bad["protocols"] = [{"name": "SSLv2", "status": "offered"}, *bad["protocols"][1:]]
+    anchors = certificate.Anchors([ca.cert_pem.bytes().decode()])
+    results: Any = assess.assess([good, bad], anchors, NOW)
+    assert results["results"][0]["vulnerabilities"]["drown"]["status"] == "vulnerable"
+    assert results["results"][0]["grade"] == "F"
+    alone: Any = assess.assess([good], anchors, NOW)
+    assert alone["results"][0]["vulnerabilities"]["drown"]["status"] == "not_vulnerable"

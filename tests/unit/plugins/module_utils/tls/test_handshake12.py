@@ -37,7 +37,7 @@ def exchange(port: int, offer: Offer, request: bytes = REQUEST) -> tuple[handsha
     with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
         client = handshake12.Client(sock, time.monotonic() + 10)
         established = client.handshake(offer)
-        client.records.send(records12.CONTENT_APPLICATION_DATA, request)
+        client.records.send(wire.CONTENT_APPLICATION_DATA, request)
         answer = client.receive_application_data()
         while len(answer) < 8:  # TLS 1.0 of some servers begins with a record of one byte, against BEAST
             answer += client.receive_application_data()
@@ -130,7 +130,7 @@ def test_records_of_many_kinds_of_length(both_certificates: int) -> None:
             client = handshake12.Client(sock, time.monotonic() + 10)
             client.handshake(Offer(0x0303, (NAMES[suite],)))
             for part in (b"GET / HTTP/1.0\r\n", b"A: " + b"b" * 4000, b"\r", b"\n", b"\r\n"):
-                client.records.send(records12.CONTENT_APPLICATION_DATA, part)
+                client.records.send(wire.CONTENT_APPLICATION_DATA, part)
             assert client.receive_application_data().startswith(b"HTTP/1.0 200")
 
 

@@ -44,13 +44,14 @@ def test_the_best_offer(suites: Suites, expected: tuple[int, tuple[int, ...]] | 
 @pytest.mark.parametrize(
     ("suites", "expected"),
     [
-        ({0x0304: (0x1301,)}, (True, handshaking.NO_VERSION)),
-        ({0x0300: (RC4,)}, (False, handshaking.NO_SUITE)),
-        ({0x0303: (CAMELLIA,)}, (False, handshaking.NO_SUITE)),
+        ({0x0304: (0x1301,)}, ("not_applicable", handshaking.NO_VERSION)),
+        ({0x0300: (RC4,)}, ("not_tested", handshaking.NO_SUITE)),
+        ({0x0303: (CAMELLIA,)}, ("not_tested", handshaking.NO_SUITE)),
     ],
 )
-def test_why_there_is_none(suites: Suites, expected: tuple[bool, str]) -> None:
-    assert handshaking.why_no_offer(context_of(1, suites)) == expected
+def test_why_there_is_none(suites: Suites, expected: tuple[str, str]) -> None:
+    found = handshaking.without_offer(context_of(1, suites))
+    assert (found.status, found.evidence) == expected
 
 
 def test_a_connection_is_counted_and_ends_with_goodbye(servers: Servers) -> None:

@@ -13,10 +13,13 @@ import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import (
     assess,
@@ -26,7 +29,10 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls import (
     scan,
     session,
 )
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.endpoint_scan import EndpointScan
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities import padding_oracles
+
+from .issued import CA, NOW, Issued, access
 
 if TYPE_CHECKING:
     from tests.unit.plugins.module_utils.tls.conftest import Handler, Servers
@@ -591,3 +597,73 @@ def test_a_server_with_a_new_certificate_each_time(servers: Servers) -> None:
     facts = facts_of(f"localhost:{servers.stub(handler).port}")
     assert len(facts["certificates"]) == 16
     assert "certificates.more" in {entry["fact"] for entry in facts["not_tested"]}
+
+
+def test_case_37_a_missing_intermediate_is_fetched_where_that_is_asked_for(servers: Servers, tmp_path: Path) -> None:
+    root = Issued("root", None, [(CA, True)])
+    middle = Issued("middle", root, [(CA, True)])
+    asked: list[bytes] = []
+
+    def publish(connection: socket.socket, _number: int) -> None:
+        asked.append(connection.recv(4096))
+        connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + middle.der)
+
+    address = f"http://127.0.0.1:{servers.stub(publish).port}/middle.der"
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+    leaf = Issued("leaf", middle, [(names, False), (access(AuthorityInformationAccessOID.CA_ISSUERS, address), False)])
+    certificate_file, key_file = tmp_path / "leaf.pem", tmp_path / "leaf.key"
+    certificate_file.write_text(leaf.pem)
+    key_file.write_bytes(leaf.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    port = servers.openssl("-cert", str(certificate_file), "-key", str(key_file), "-cipher", INTERMEDIATE)
+    anchors = certificate.Anchors([root.pem])
+    grades = {}
+    for fetch in (False, True):
+        (facts,) = scan.scan_targets([f"localhost:{port}"], scan.Options(fetch_issuers=fetch))
+        result: Any = assess.assess_endpoint(facts, anchors, NOW)
+        grades[fetch] = result["grade"], result["certificates"][0]["trust"]["chain_incomplete"]
+        assert len(asked) == int(fetch)
+    assert grades == {False: ("T", True), True: ("B", True)}
+
+
+def test_a_fault_of_our_own_hides_no_other_target(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_scan: EndpointScan, _addresses: list[str]) -> dict[str, object]:
+        raise KeyError("secret of a server")
+
+    port = servers.openssl()
+    monkeypatch.setattr(EndpointScan, "facts", broken)
+    broken_one, closed = scan.scan_targets([f"localhost:{port}", "localhost:1"], scan.Options())
+    results: Any = assess.assess([broken_one, closed], certificate.Anchors([]), NOW)
+    errors = [result["error"] for result in results["results"]]
+    assert [error["kind"] for error in errors] == ["scanner_fault", "connection_refused"]
+    assert "KeyError in test_scan.py, line" in errors[0]["message"]
+    assert "secret" not in errors[0]["message"]
+
+
+def test_the_site_in_clear_is_looked_at(servers: Servers) -> None:
+    def redirect(connection: socket.socket, _number: int) -> None:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 301 Moved\r\nLocation: https://localhost/\r\n\r\n")
+
+    plain = servers.stub(redirect)
+    target = {"host": "localhost", "port": servers.openssl(), "http_port": plain.port}
+    for level, connections, opossum in (("passive", 1, "not_tested"), ("active", 2, "not_vulnerable")):
+        plain.connections = 0
+        (facts,) = scan.scan_targets([target], scan.Options(vulnerability_tests=level))
+        assert facts["plain_http"]["redirects_to_https"] is True
+        assert plain.connections == connections
+        result: Any = assess.assess_endpoint(facts, certificate.Anchors([]), NOW)
+        assert result["vulnerabilities"]["opossum"]["status"] == opossum
+
+
+@pytest.mark.parametrize(
+    ("level", "least"), [("none", 0), ("passive", 0), ("active", 2), ("deep", 20)], ids=lambda value: str(value)
+)
+def test_a_level_costs_what_it_says(servers: Servers, level: str, least: int) -> None:
+    port = servers.openssl("-cipher", INTERMEDIATE + ":AES128-GCM-SHA256:AES128-SHA", "-tls1_2")
+    (without,) = scan.scan_targets([f"localhost:{port}"], scan.Options(vulnerability_tests="none"))
+    (facts,) = scan.scan_targets([f"localhost:{port}"], scan.Options(vulnerability_tests=level))
+    more = cast("int", facts["connections"]) - cast("int", without["connections"])
+    assert least - 1 <= more
+    assert more <= 1 or level in ("active", "deep")
+    assert bool(facts["probes"]) == (level in ("active", "deep"))
+    assert ("robot" in cast("dict[str, object]", facts["probes"])) == (level == "deep")

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import records12, registry
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import registry, wire
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities import dialogue
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.handshaking import NotMeasuredError
 
@@ -153,7 +153,7 @@ def test_records_are_sent_in_one_piece_with_the_version_of_the_server(servers: S
 
     stub = servers.stub(after_flight(Flight(version=registry.TLS11, suite=RSA_CBC), go_on))
     with dialogue.begin(context_of(stub.port, {}), registry.TLS11, (RSA_CBC,)) as conversation:
-        conversation.say(2, (20, b"\x01"), (records12.CONTENT_APPLICATION_DATA, b"\x00\x00"))
+        conversation.say(2, (20, b"\x01"), (wire.CONTENT_APPLICATION_DATA, b"\x00\x00"))
         assert conversation.hear().alert == 10
     assert received == [(20, registry.TLS11, b"\x01"), (23, registry.TLS11, b"\x00\x00")]
 

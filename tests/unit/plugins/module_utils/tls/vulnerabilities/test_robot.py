@@ -350,7 +350,9 @@ def test_without_an_rsa_key_nothing_is_tested(servers: Servers, ca: trustme.CA, 
 def test_keys_that_cannot_be_used(
     start: Starter, monkeypatch: pytest.MonkeyPatch, modulus_bits: int, exponent: int
 ) -> None:
-    monkeypatch.setattr(robot.der, "rsa_public_key", lambda _certificate: ((1 << modulus_bits) - 1, exponent))
+    monkeypatch.setattr(
+        robot.handshake12.der, "rsa_public_key", lambda _certificate: ((1 << modulus_bits) - 1, exponent)
+    )
     port, _stub = start(by_kind({}))
     found = robot.probe(context_of(port, SUITES))
     assert found.status == NOT_TESTED
