@@ -74,7 +74,10 @@ def assess(
     now: datetime.datetime,
     rules: Rules = Rules(),
 ) -> dict[str, object]:
-    """Return ``results``, ``summary`` and ``schema_version`` for the facts of :func:`scan.scan_targets`."""
+    """Return ``results``, ``summary`` and ``schema_version`` for the facts of :func:`scan.scan_targets`.
+
+    The result of an unreachable endpoint has the same keys, without facts and grade.
+    """
     described = [_describe(facts, anchors, now) for facts in scans]
     for place, finding in verdict.share_keys(described).items():
         described[place]["vulnerabilities"]["drown"] = finding.as_dict()
@@ -95,13 +98,6 @@ def assess(
         "connections": sum(int(facts.get("connections", 0)) for facts in scans),
     }
     return {"results": results, "summary": summary, "schema_version": SCHEMA_VERSION}
-
-
-def assess_endpoint(
-    facts: Mapping[str, Any], anchors: certificate.Anchors, now: datetime.datetime, rules: Rules = Rules()
-) -> dict[str, object]:
-    """Return the result of one endpoint alone; an unreachable one has the same keys, without facts and grade."""
-    return {**_judge(_describe(facts, anchors, now), rules), "address_differences": []}
 
 
 def _describe(facts: Mapping[str, Any], anchors: certificate.Anchors, now: datetime.datetime) -> dict[str, Any]:

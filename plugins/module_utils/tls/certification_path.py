@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import certificate as certificates
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.names import dns_name_matches
@@ -39,6 +40,9 @@ UNSUPPORTED_ALGORITHM = "unsupported_algorithm"
 
 _MAX_PATH = 10
 _MAX_TRIES = 200
+
+# Whether a name lies in a subtree of names.
+_Inside = Callable[[Any, Any], bool]
 
 
 class PathError(Exception):
@@ -221,36 +225,23 @@ def _check_name_constraints(issuer: x509.Certificate, path: list[x509.Certificat
     if constraints is None:
         return
     permitted, excluded = list(constraints.permitted_subtrees or ()), list(constraints.excluded_subtrees or ())
-    dns, addresses = certificates.subject_names(path[0])
-    whose = issuer.subject.rfc4514_string()
-    _check_directory_names(whose, permitted, excluded, path)
-    for name in dns:
-        allowed = [entry.value for entry in permitted if isinstance(entry, x509.DNSName)]
-        refused = [entry.value for entry in excluded if isinstance(entry, x509.DNSName)]
-        if (allowed and not any(_within(name, tree) for tree in allowed)) or any(_touches(name, t) for t in refused):
-            raise PathError("invalid_chain", f"{whose} may not issue for {name}")
-    for text in addresses:
-        networks = [entry.value for entry in permitted if isinstance(entry, x509.IPAddress)]
-        barred = [entry.value for entry in excluded if isinstance(entry, x509.IPAddress)]
-        if (networks and not any(_inside(text, net) for net in networks)) or any(_inside(text, n) for n in barred):
-            raise PathError("invalid_chain", f"{whose} may not issue for {text}")
 
+    def hold(kind: type[x509.GeneralName], name: object, inside: _Inside, touches: _Inside, shown: str) -> None:
+        allowed = [entry.value for entry in permitted if isinstance(entry, kind)]
+        refused = [entry.value for entry in excluded if isinstance(entry, kind)]
+        if (allowed and not any(inside(name, t) for t in allowed)) or any(touches(name, t) for t in refused):
+            raise PathError("invalid_chain", f"{issuer.subject.rfc4514_string()} may not issue for {shown}")
 
-def _check_directory_names(
-    whose: str,
-    permitted: Sequence[x509.GeneralName],
-    excluded: Sequence[x509.GeneralName],
-    path: list[x509.Certificate],
-) -> None:
-    """Hold the subjects below an authority to its directory names, self-issued authorities apart (RFC 5280 6.1.3)."""
-    allowed = [entry.value for entry in permitted if isinstance(entry, x509.DirectoryName)]
-    refused = [entry.value for entry in excluded if isinstance(entry, x509.DirectoryName)]
     for certificate in path:
         subject = certificate.subject
-        if not subject.rdns or (certificate is not path[0] and subject == certificate.issuer):
-            continue
-        if (allowed and not any(_below(subject, tree) for tree in allowed)) or any(_below(subject, t) for t in refused):
-            raise PathError("invalid_chain", f"{whose} may not issue for {subject.rfc4514_string()}")
+        # Self-issued authorities are not held to them (RFC 5280 6.1.3).
+        if subject.rdns and (certificate is path[0] or subject != certificate.issuer):
+            hold(x509.DirectoryName, subject, _below, _below, subject.rfc4514_string())
+    dns, addresses = certificates.subject_names(path[0])
+    for name in dns:
+        hold(x509.DNSName, name, _within, _touches, name)
+    for address in addresses:
+        hold(x509.IPAddress, address, _inside, _inside, address)
 
 
 def _below(subject: x509.Name, tree: x509.Name) -> bool:

@@ -35,6 +35,7 @@ _MOST_LINES = 16
 _PROTOCOL_VERSION = 70
 _INAPPROPRIATE_FALLBACK = 86
 _NO_APPLICATION_PROTOCOL = 120
+_MIXED = "some answers show a version that others refuse: more than one kind of server is behind this address"
 # Shares of these are tried on a server that seems to want one in the first hello: some of them every server has.
 _USUAL_SHARES = (0x11EC, 0x001D, 0x0017, 0x0018, 0x0019)
 
@@ -72,16 +73,21 @@ class EndpointScan:
                 return pool.submit(_after, builds_on, line)
 
             tls12, tls13 = start(lambda: self._tls12(contacts[0])), start(lambda: self._tls13(contacts[1]))
-            old, sslv3 = start(lambda: self._old_versions(contacts[2])), start(lambda: self._sslv3(contacts[3]))
-            lists = (tls12, tls13, old, sslv3)
-            # What one answer suffices for does not wait for the lists.
+            tls11, sslv3 = start(lambda: self._tls11(contacts[2])), start(lambda: self._sslv3(contacts[3]))
+            # What one answer suffices for does not wait for the lists, and what is short waits for what is long.
+            if early:
+                resumption = start(lambda: behaviour.resume(early))
+                tls10 = start(self._tls10, tls11, resumption)
+                lists = (tls12, tls13, tls11, tls10, sslv3)
+            else:
+                tls10 = start(self._tls10, tls11)
+                lists = (tls12, tls13, tls11, tls10, sslv3)
+                resumption = start(lambda: behaviour.resume(behaviour.context()), *lists)
             ready, ready13 = () if early else lists, () if early13 else lists
-            resumption = start(lambda: behaviour.resume(early or behaviour.context()), *ready)
             visit = start(lambda: behaviour.visit(early13), *ready13)
             lines = [
                 start(lambda: behaviour.probe_one_version(early or behaviour.context()), visit, *ready),
-                # What is short waits, since longer lines would otherwise wait for it.
-                start(self._sslv2, resumption),
+                start(self._sslv2, resumption, tls10),
                 start(self._without_name, resumption, *lists),
                 start(self._groups_up_to_tls12, *lists),
                 start(self._finite_field_groups, *lists),
@@ -162,7 +168,7 @@ class EndpointScan:
             return
         self._evidence.alpn[name] = selected
 
-    def _enumerate(self, version: int, first: Reply) -> Found:
+    def _enumerate(self, version: int, first: Reply) -> None:
         suites = registry.suites_for_version(version)
         self._evidence.note_flight(first.flight)
         question = self._question(version)
@@ -172,26 +178,20 @@ class EndpointScan:
         name = registry.VERSION_NAMES[version]
         if found.gap:
             self._note(f"cipher_suites.{name}" if found.accepted else f"protocols.{name}", found.gap)
-        return found
 
-    def _old_versions(self, contact: probe.Outcome) -> None:
-        found_of = self._evidence.found
-        refused: Reply | None = None
-        for version in _OLD_VERSIONS:
-            if refused is not None:
-                found_of[version] = Found(last_alert=refused.alert)
-                continue
-            hello = self._first_hello(version)
-            first = version == registry.TLS11
-            reply = self._session.believe(hello, contact, True) if first else self._session.ask(hello, True)
-            answer = reply.flight.server_hello if reply.flight else None
-            if version == registry.TLS11 and answer is not None and answer.version == registry.TLS10:
-                found_of[version] = Found()  # it stepped down by itself
-                self._enumerate(registry.TLS10, reply)
-                break
-            found = self._enumerate(version, reply)
-            # protocol_version refuses all that is below too
-            refused = reply if not found.accepted and found.last_alert == _PROTOCOL_VERSION and not found.gap else None
+    def _tls11(self, contact: probe.Outcome) -> None:
+        reply = self._session.believe(self._first_hello(registry.TLS11), contact, True)
+        answer = reply.flight.server_hello if reply.flight else None
+        if answer is not None and answer.version == registry.TLS10:  # it stepped down by itself
+            self._evidence.found[registry.TLS11] = Found()
+            self._enumerate(registry.TLS10, reply)
+        else:
+            self._enumerate(registry.TLS11, reply)
+
+    def _tls10(self) -> None:
+        """Ask for TLS 1.0 even where TLS 1.1 was refused: GnuTLS does not step over a version that is switched off."""
+        if registry.TLS10 not in self._evidence.found:
+            self._enumerate(registry.TLS10, self._session.ask(self._first_hello(registry.TLS10), True))
 
     def _sslv3(self, contact: probe.Outcome) -> None:
         self._enumerate(registry.SSL3, self._session.believe(self._first_hello(registry.SSL3), contact, True))
@@ -344,8 +344,8 @@ class EndpointScan:
         self._evidence.note(fact, reason)
 
     def _doubt(self) -> None:
-        """Believe no refusal of a server that refuses in the end what it answered in the beginning."""
-        reason = self._session.doubt()
+        """Believe no refusal of a server that refuses in the end what it answered before, or whose answers differ."""
+        reason = self._session.doubt() or self._contradiction()
         if not reason:
             return
         for version, found in self._evidence.lists():
@@ -358,6 +358,16 @@ class EndpointScan:
         if self._evidence.sslv2 == "not_offered":
             self._evidence.sslv2 = "not_tested"
             self._note("protocols.SSLv2", reason)
+
+    def _contradiction(self) -> str:
+        """Return why no refusal can be believed where answers show a version that others refuse, or nothing."""
+        evidence = self._evidence
+        accepted = {version: found for version, found in evidence.lists() if found.accepted}
+        refused = {version for version, found in evidence.lists() if not found.accepted and not found.gap}
+        shown = {flight.server_hello.version for _name, flight in evidence.flights if flight.server_hello}
+        shown |= flights.versions_above(evidence.flights, accepted)
+        in_part = any(found.version_refused for found in (*accepted.values(), evidence.found13.groups))
+        return _MIXED if in_part or shown & refused else ""
 
 
 def _after(builds_on: Sequence[Future[None]], line: Callable[[], None]) -> None:

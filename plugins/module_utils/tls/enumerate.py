@@ -39,7 +39,8 @@ class Found:
     """What was accepted, in the order it was picked.
 
     ``gap`` says why the list may be shorter than the truth; ``preference`` is whose order decides, ``None`` when
-    ``preference_gap`` says why that is not known. ``last_alert`` is the alert that ended the list.
+    ``preference_gap`` says why that is not known. ``last_alert`` is the alert that ended the list. ``version_refused``
+    is whether an answer was that of a server without the version, which others may contradict.
     """
 
     accepted: list[int] = field(default_factory=list)
@@ -48,6 +49,7 @@ class Found:
     preference: str | None = None
     preference_gap: str = ""
     last_alert: int | None = None
+    version_refused: bool = False
 
 
 def first_list(candidates: Numbers) -> Numbers:
@@ -184,6 +186,7 @@ def _by_chunks(question: Question, version: int, candidates: Numbers, found: Fou
 def _take(reply: Reply, version: int, offered: Numbers, found: Found) -> bool:
     """Note what a reply says; return whether one of the offered suites was picked."""
     hello = reply.flight.server_hello if reply.flight else None
+    found.version_refused = found.version_refused or _refuses_version(reply, version)
     if reply.flight is None or hello is None:
         found.gap, found.last_alert = reply.reason, reply.alert
         return False
@@ -196,6 +199,11 @@ def _take(reply: Reply, version: int, offered: Numbers, found: Found) -> bool:
         found.accepted.append(hello.cipher_suite)
     found.flights.append(reply.flight)
     return True
+
+
+def _refuses_version(reply: Reply, version: int) -> bool:
+    hello = reply.flight.server_hello if reply.flight else None
+    return reply.alert == _PROTOCOL_VERSION or (hello is not None and hello.version != version)
 
 
 def _pick(reply: Reply, version: int) -> int | None:
@@ -312,6 +320,7 @@ def _take13(reply: Reply, found: Found13, suites: Numbers, groups: Numbers) -> b
     picks = _picks13(reply)
     if picks is None:
         found.suites.gap, found.suites.last_alert = reply.reason, reply.alert
+        found.suites.version_refused = _refuses_version(reply, registry.TLS13)
         return False
     for part, offered, number in ((found.suites, suites, picks[0]), (found.groups, groups, picks[1])):
         if number not in offered:
@@ -340,6 +349,7 @@ def _exhaust_part13(question: Question, candidates: Numbers, part: Found, place:
         picks = _picks13(reply)
         if picks is None:
             part.gap, part.last_alert = reply.reason, reply.alert
+            part.version_refused = _refuses_version(reply, registry.TLS13)
             return
         if picks[place] not in left:
             part.gap = f"the server picked 0x{picks[place]:04X}, which was not offered"

@@ -9,12 +9,11 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.errors import MeasurementError
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import handshake13, hellos, registry
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.handshake13 import Established13, Offer13, Ticket
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls.records12 import ConnectionEndedError
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.resumption import Facts, Resumption
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.session import REFUSING_ALERTS, Session
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities import handshaking
 
 NO_OFFER = "no handshake can be completed with the cipher suites and groups that the server accepts in TLS 1.3"
 
@@ -37,18 +36,14 @@ def certificate_of_key_type(session: Session, offer: Offer13, schemes: tuple[int
     if session.given_up:
         return KeyTypeAnswer(reason=session.given_up)
     try:
-        with session.connection() as (sock, deadline):
+        with handshaking.connection(session) as (sock, deadline):
             client = handshake13.Client(sock, deadline)
             established = client.handshake(dataclasses.replace(offer, schemes=schemes))
             client.close()
-    except ConnectionEndedError as ended:
-        if ended.alert in REFUSING_ALERTS:
+    except handshaking.NotMeasuredError as error:
+        if error.alert in REFUSING_ALERTS:
             return KeyTypeAnswer(refused=True)
-        reason = ended.reason
-    except MeasurementError as error:
-        reason = error.reason
-    except OSError as error:
-        reason = _no_connection(error)
+        reason = str(error)
     else:
         known = established.signature_scheme in schemes
         return KeyTypeAnswer(established) if known else KeyTypeAnswer(refused=True)
@@ -60,14 +55,12 @@ def certificate_of_key_type(session: Session, offer: Offer13, schemes: tuple[int
 def application_protocol(session: Session, offer: Offer13) -> tuple[list[str], str]:
     """Return the protocol that is selected of h2 and http/1.1 (RFC 7301), if any, and why that is not known."""
     try:
-        with session.connection() as (sock, deadline):
+        with handshaking.connection(session) as (sock, deadline):
             client = handshake13.Client(sock, deadline)
             established = client.handshake(dataclasses.replace(offer, alpn=hellos.ALPN_PROTOCOLS))
             client.close()
-    except MeasurementError as error:
-        return [], error.reason
-    except OSError as error:
-        return [], _no_connection(error)
+    except handshaking.NotMeasuredError as error:
+        return [], str(error)
     return [established.alpn] if established.alpn else [], ""
 
 
@@ -108,16 +101,14 @@ def _measure(session: Session, offer: Offer13, tickets: tuple[Ticket, ...], fact
         if ticket is None:
             return "the server's tickets are too long to be offered"
         facts["session_ticket"] = _resumes(session, offer, ticket)
-    except MeasurementError as error:
-        return error.reason
-    except OSError as error:
-        return _no_connection(error)
+    except handshaking.NotMeasuredError as error:
+        return str(error)
     return ""
 
 
 def _tickets(session: Session, offer: Offer13) -> tuple[Ticket, ...]:
     """Return the tickets of a new session; none is certain to mean that there are none."""
-    with session.connection() as (sock, deadline):
+    with handshaking.connection(session) as (sock, deadline):
         client = handshake13.Client(sock, deadline)
         client.handshake(offer)
         client.wait_for_ticket()
@@ -126,12 +117,8 @@ def _tickets(session: Session, offer: Offer13) -> tuple[Ticket, ...]:
 
 def _resumes(session: Session, offer: Offer13, ticket: Ticket) -> bool:
     """Return whether a new connection takes up the session of a ticket."""
-    with session.connection() as (sock, deadline):
+    with handshaking.connection(session) as (sock, deadline):
         client = handshake13.Client(sock, deadline)
         established = client.handshake(dataclasses.replace(offer, suites=(ticket.cipher_suite,), resume=ticket))
         client.close()
         return established.resumed
-
-
-def _no_connection(error: OSError) -> str:
-    return f"no connection: {error.strerror or error}"

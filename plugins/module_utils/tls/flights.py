@@ -10,7 +10,7 @@ is looked up in the DER by object identifier.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import dh_primes, registry, wire
 
@@ -50,10 +50,14 @@ def extensions(flights: NamedFlights) -> dict[str, list[str]]:
 
 
 def disagreeing(flights: NamedFlights) -> list[str]:
-    """Return the protocols in which only some answers agree to an extended master secret: more than one server."""
-    answers: dict[str, set[bool]] = {}
+    """Return the protocols in whose answers an extension comes and goes that a server always echoes, or never.
+
+    These are extended master secret and renegotiation_info: there is more than one kind of server.
+    """
+    answers: dict[str, set[tuple[bool, bool]]] = {}
     for name, hello in _hellos(flights):
-        answers.setdefault(name, set()).add(_EXTENDED_MASTER_SECRET in hello.extensions)
+        echoed = _EXTENDED_MASTER_SECRET in hello.extensions, _RENEGOTIATION_INFO in hello.extensions
+        answers.setdefault(name, set()).add(echoed)
     return [name for name, seen in answers.items() if len(seen) > 1]
 
 
@@ -138,6 +142,17 @@ def downgrade_sentinel(flights: NamedFlights, offers_tls13: bool) -> str:
     if not offers_tls13 or not answers:
         return "not_applicable"
     return "present" if all(answers) else "missing"
+
+
+def versions_above(flights: NamedFlights, accepted: Collection[int]) -> set[int]:
+    """Return the versions of which answers say that the server has one of them, where none is among the accepted."""
+    found: set[int] = set()
+    for _name, hello in _hellos(flights):
+        if hello.version in _SENTINELS and hello.random.endswith(_SENTINELS[hello.version]):
+            # The sentinel of old versions is that of a server of TLS 1.2 too.
+            above = {registry.TLS13} if hello.version == registry.TLS12 else {registry.TLS13, registry.TLS12}
+            found |= above if above.isdisjoint(accepted) else set()
+    return found
 
 
 def left_out(name: str, flight: wire.Flight) -> list[str]:

@@ -29,27 +29,22 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls import (
     wire,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.records12 import ConnectionEndedError
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.wire import HandshakeType
 
 GROUPS = (0x001D, 0x0017, 0x0018, 0x0019, 0x001E)
+# The size of what is encrypted to an RSA key (RFC 5246 7.4.7.1).
+PREMASTER_BYTES = 48
 
 _RENEGOTIATION_INFO = wire.RENEGOTIATION_INFO[0]
 _EXTENDED_MASTER_SECRET = wire.EXTENDED_MASTER_SECRET[0]
 _ENCRYPT_THEN_MAC = wire.ENCRYPT_THEN_MAC[0]
 
-_HELLO_REQUEST = 0
-_SERVER_HELLO = 2
-_NEW_SESSION_TICKET = 4
-_CERTIFICATE = 11
-_SERVER_KEY_EXCHANGE = 12
-_CERTIFICATE_REQUEST = 13
-_SERVER_HELLO_DONE = 14
-_CLIENT_KEY_EXCHANGE = 16
-_FINISHED = 20
-
 _NO_RENEGOTIATION = 100
 # Numbers larger than what is in use would keep the processor busy for the server's pleasure.
 _MAX_FINITE_FIELD_BITS = 8192
 _MAX_RSA_EXPONENT_BITS = 64
+# A premaster secret with the least padding (RFC 8017 7.2.1).
+_MIN_RSA_BYTES = PREMASTER_BYTES + 11
 # Messages and records that a server may put between ours before it is not answering any more.
 _MAX_IGNORED = 64
 
@@ -99,24 +94,19 @@ def can_complete(number: int) -> bool:
     return (signed or plain_rsa) and records12.can_protect(suite)
 
 
-def key_schedule(
+def _key_schedule(
     version: int, suite: registry.CipherSuite, secret: bytes, label: bytes, seed: bytes, size: int
 ) -> bytes:
     """Return ``size`` bytes of the PRF of a version and suite (RFC 2246 5, RFC 5246 5)."""
     if version >= registry.TLS12:
-        return primitives.prf_tls12(secret, label, seed, size, prf_hash(suite))
+        return primitives.prf_tls12(secret, label, seed, size, suite.hash_name)
     return primitives.prf_tls10(secret, label, seed, size)
 
 
-def prf_hash(suite: registry.CipherSuite) -> str:
-    """Return the hash of a suite's PRF in TLS 1.2 (RFC 5246 5, RFC 5289 3.1)."""
-    return "sha384" if suite.name.endswith("SHA384") else "sha256"
-
-
-def transcript_hash(version: int, suite: registry.CipherSuite, messages: bytes) -> bytes:
+def _transcript_hash(version: int, suite: registry.CipherSuite, messages: bytes) -> bytes:
     """Return the digest of a handshake's messages that its Finished covers."""
     if version >= registry.TLS12:
-        return primitives.digest(messages, prf_hash(suite))
+        return primitives.digest(messages, suite.hash_name)
     return primitives.digest(messages, "md5") + primitives.digest(messages, "sha1")
 
 
@@ -130,7 +120,8 @@ def key_material(
 ) -> tuple[records12.Protection, records12.Protection]:
     """Return the protections of what the client and of what the server sends (RFC 5246 6.3)."""
     sizes = records12.key_sizes(suite)
-    block = key_schedule(version, suite, master_secret, b"key expansion", server_random + client_random, 2 * sum(sizes))
+    seed = server_random + client_random
+    block = _key_schedule(version, suite, master_secret, b"key expansion", seed, 2 * sum(sizes))
     parts = []
     for size in sizes:
         parts.append((block[:size], block[size : 2 * size]))
@@ -174,19 +165,18 @@ class Client:
         """Return the next application data, ignoring what a server may say in between."""
         for _ignored in range(_MAX_IGNORED):
             record = self.records.receive()
-            if record.content == records12.CONTENT_APPLICATION_DATA and record.body:
+            if record.content == wire.CONTENT_APPLICATION_DATA and record.body:
                 return record.body
             if record.content == wire.CONTENT_ALERT:
-                raise_alert(record.body)
+                _raise_alert(record.body)
         raise wire.DecodeError("the server sends records without application data")
 
 
-def raise_alert(body: bytes) -> None:
+def _raise_alert(body: bytes) -> None:
     """Raise :class:`ConnectionEndedError` for an alert that ends something; ignore other warnings."""
-    reader = wire.Reader(body, "an alert")
-    level, number = reader.number(1), reader.number(1)
-    if level == 2 or number in (0, 90, _NO_RENEGOTIATION):
-        raise ConnectionEndedError(probe.ALERT, f"alert {registry.alert_name(number)}", number)
+    alert = wire.decode_alert(body)
+    if alert.ends_connection or alert.description == _NO_RENEGOTIATION:
+        raise ConnectionEndedError(probe.ALERT, f"alert {alert.name}", alert.description)
 
 
 def _exchange_keys(
@@ -194,10 +184,7 @@ def _exchange_keys(
 ) -> tuple[bytes, bytes]:
     """Return the body of the ClientKeyExchange and the premaster secret (RFC 5246 7.4.7, RFC 8422 5.7)."""
     if suite.key_exchange == "RSA":
-        key = der.rsa_public_key(certificates[0]) if certificates else None
-        if key is None:
-            raise wire.DecodeError("the server's certificate has no RSA key")
-        return _rsa_exchange(key[0], key[1], offered_version)
+        return _rsa_exchange(*rsa_public_key(certificates), offered_version)
     reader = wire.Reader(parameters, "the ServerKeyExchange")
     if suite.key_exchange == "ECDHE":
         return _ecdhe_exchange(reader)
@@ -206,7 +193,7 @@ def _exchange_keys(
         raise wire.DecodeError("the server's Diffie-Hellman parameters cannot be used")
     ours, secret = primitives.dh(prime, generator, public)
     # Leading zeros of the shared secret are left out up to TLS 1.2 (RFC 5246 8.1.2).
-    return len(ours).to_bytes(2, "big") + ours, secret.lstrip(b"\x00")
+    return wire.vector(ours, 2), secret.lstrip(b"\x00")
 
 
 def _ecdhe_exchange(reader: wire.Reader) -> tuple[bytes, bytes]:
@@ -215,19 +202,30 @@ def _ecdhe_exchange(reader: wire.Reader) -> tuple[bytes, bytes]:
         raise wire.DecodeError("the server selected a curve that was not offered")
     private, ours = primitives.generate_share(group)
     secret = primitives.shared_secret(group, private, reader.vector(1))
-    return bytes([len(ours)]) + ours, secret
+    return wire.vector(ours, 1), secret
+
+
+def rsa_public_key(certificates: list[bytes]) -> tuple[int, int]:
+    """Return modulus and exponent of the first certificate's key, which a premaster secret can be encrypted to.
+
+    Raises :class:`wire.DecodeError` for any other.
+    """
+    key = der.rsa_public_key(certificates[0]) if certificates else None
+    if key is None:
+        raise wire.DecodeError("the server's certificate has no RSA key")
+    modulus, exponent = key
+    too_large = modulus.bit_length() > _MAX_FINITE_FIELD_BITS or exponent.bit_length() > _MAX_RSA_EXPONENT_BITS
+    if (modulus.bit_length() + 7) // 8 < _MIN_RSA_BYTES or too_large or exponent < 1:
+        raise wire.DecodeError("the RSA key of the server's certificate cannot be used")
+    return modulus, exponent
 
 
 def _rsa_exchange(modulus: int, exponent: int, offered_version: int) -> tuple[bytes, bytes]:
     """Return the encrypted premaster secret behind its length, and the premaster secret (RFC 5246 7.4.7.1)."""
-    size = (modulus.bit_length() + 7) // 8
-    too_large = modulus.bit_length() > _MAX_FINITE_FIELD_BITS or exponent.bit_length() > _MAX_RSA_EXPONENT_BITS
-    if size < 48 + 11 or too_large or exponent < 1:
-        raise wire.DecodeError("the RSA key of the server's certificate cannot be used")
-    premaster = offered_version.to_bytes(2, "big") + os.urandom(46)
-    padding = bytes(1 + byte % 255 for byte in os.urandom(size - 3 - len(premaster)))
+    premaster = offered_version.to_bytes(2, "big") + os.urandom(PREMASTER_BYTES - 2)
+    padding = primitives.nonzero_bytes((modulus.bit_length() + 7) // 8 - 3 - PREMASTER_BYTES)
     encrypted = primitives.rsa_encrypt_block(modulus, exponent, b"\x00\x02" + padding + b"\x00" + premaster)
-    return len(encrypted).to_bytes(2, "big") + encrypted, premaster
+    return wire.vector(encrypted, 2), premaster
 
 
 @contextlib.contextmanager
@@ -283,7 +281,7 @@ class _Handshake:
         """Exchange hellos; return the server's and whether it goes on with the end of an abbreviated handshake."""
         self._send_hello()
         hello = self._receive_hello()
-        return hello, self._peek() in (_NEW_SESSION_TICKET, None)
+        return hello, self._peek() in (HandshakeType.NEW_SESSION_TICKET, None)
 
     def _send_hello(self) -> None:
         offer = self._offer
@@ -292,7 +290,7 @@ class _Handshake:
             extensions.append(wire.server_name(offer.server_name))
         if offer.renegotiation_info:
             verify_data = self._verify_data[0]
-            extensions.append((_RENEGOTIATION_INFO, bytes([len(verify_data)]) + verify_data))
+            extensions.append((_RENEGOTIATION_INFO, wire.vector(verify_data, 1)))
         if offer.extended_master_secret:
             extensions.append(wire.EXTENDED_MASTER_SECRET)
         if offer.encrypt_then_mac:
@@ -307,7 +305,7 @@ class _Handshake:
 
     def _receive_hello(self) -> wire.ServerHello:
         kind, body = self._message()
-        if kind != _SERVER_HELLO:
+        if kind != HandshakeType.SERVER_HELLO:
             raise wire.DecodeError(f"handshake message {kind} came before the ServerHello")
         hello = wire.decode_server_hello(body)
         if not registry.TLS10 <= hello.version <= self._offer.version:
@@ -322,7 +320,7 @@ class _Handshake:
         """Check that both sides mean the same connection (RFC 5746 3.5)."""
         answer = hello.extensions.get(_RENEGOTIATION_INFO)
         expected = b"".join(self._verify_data)
-        if self._offer.renegotiation_info and answer is not None and answer != bytes([len(expected)]) + expected:
+        if self._offer.renegotiation_info and answer is not None and answer != wire.vector(expected, 1):
             raise wire.DecodeError("the server's renegotiation_info is not of this connection")
 
     # --- the full handshake
@@ -333,28 +331,28 @@ class _Handshake:
         parameters, requested = b"", False
         for _count in range(_MAX_IGNORED):
             kind, body = self._message()
-            if kind == _SERVER_HELLO_DONE:
+            if kind == HandshakeType.SERVER_HELLO_DONE:
                 break
-            if kind == _CERTIFICATE:
+            if kind == HandshakeType.CERTIFICATE:
                 certificates = wire.decode_certificates(body)
-            elif kind == _SERVER_KEY_EXCHANGE:
+            elif kind == HandshakeType.SERVER_KEY_EXCHANGE:
                 parameters = body
-            elif kind == _CERTIFICATE_REQUEST:
+            elif kind == HandshakeType.CERTIFICATE_REQUEST:
                 requested = True
         else:
             raise wire.DecodeError("the server's flight has no end")
         if requested:
-            self._send(wire.handshake_message(_CERTIFICATE, bytes(3)))
+            self._send(wire.handshake_message(HandshakeType.CERTIFICATE, bytes(3)))
         exchange, premaster = _exchange_keys(suite, self._offer.version, certificates, parameters)
-        self._send(wire.handshake_message(_CLIENT_KEY_EXCHANGE, exchange))
+        self._send(wire.handshake_message(HandshakeType.CLIENT_KEY_EXCHANGE, exchange))
         self._derive_master_secret(hello, suite, premaster)
         return requested
 
     def _derive_master_secret(self, hello: wire.ServerHello, suite: registry.CipherSuite, premaster: bytes) -> None:
         label, seed = b"master secret", self._random + hello.random
         if self._offer.extended_master_secret and _EXTENDED_MASTER_SECRET in hello.extensions:
-            label, seed = b"extended master secret", transcript_hash(hello.version, suite, self._transcript)
-        self._master_secret = key_schedule(hello.version, suite, premaster, label, seed, 48)
+            label, seed = b"extended master secret", _transcript_hash(hello.version, suite, self._transcript)
+        self._master_secret = _key_schedule(hello.version, suite, premaster, label, seed, 48)
 
     def _keys(
         self, hello: wire.ServerHello, suite: registry.CipherSuite
@@ -367,10 +365,10 @@ class _Handshake:
     def _send_finished(
         self, hello: wire.ServerHello, suite: registry.CipherSuite, protection: records12.Protection
     ) -> bytes:
-        self._records.send(records12.CONTENT_CHANGE_CIPHER_SPEC, b"\x01")
+        self._records.send(wire.CONTENT_CHANGE_CIPHER_SPEC, b"\x01")
         self._records.writing = protection
         data = self._finished(hello, suite, b"client finished")
-        self._send(wire.handshake_message(_FINISHED, data))
+        self._send(wire.handshake_message(HandshakeType.FINISHED, data))
         return data
 
     def _receive_finished(
@@ -378,7 +376,7 @@ class _Handshake:
     ) -> bytes:
         while self._peek() is not None:
             kind, body = self._message()
-            if kind != _NEW_SESSION_TICKET:
+            if kind != HandshakeType.NEW_SESSION_TICKET:
                 raise wire.DecodeError(f"handshake message {kind} came instead of the end of the handshake")
             reader = wire.Reader(body, "the NewSessionTicket")
             self._ticket = reader.number(4), reader.vector(2)
@@ -386,13 +384,13 @@ class _Handshake:
         self._records.reading = protection
         expected = self._finished(hello, suite, b"server finished")
         kind, body = self._message()
-        if kind != _FINISHED or body != expected:
+        if kind != HandshakeType.FINISHED or body != expected:
             raise wire.DecodeError("the server's Finished is wrong")
         return expected
 
     def _finished(self, hello: wire.ServerHello, suite: registry.CipherSuite, label: bytes) -> bytes:
-        digest = transcript_hash(hello.version, suite, self._transcript)
-        return key_schedule(hello.version, suite, self._master_secret, label, digest, 12)
+        digest = _transcript_hash(hello.version, suite, self._transcript)
+        return _key_schedule(hello.version, suite, self._master_secret, label, digest, 12)
 
     def _session(self, hello: wire.ServerHello) -> Resumable:
         lifetime, ticket = self._ticket or (None, None)
@@ -429,7 +427,7 @@ class _Handshake:
         while True:
             while self._pending[:4] == bytes(4):
                 self._pending = self._pending[4:]
-            if self._pending and (self._pending[0] != _HELLO_REQUEST or len(self._pending) >= 4):
+            if self._pending and (self._pending[0] != HandshakeType.HELLO_REQUEST or len(self._pending) >= 4):
                 return self._pending[0]
             if self._change_cipher_spec or not self._more():
                 return None
@@ -440,11 +438,11 @@ class _Handshake:
         if record.content == wire.CONTENT_HANDSHAKE and record.body:
             self._pending += record.body
             return True
-        if record.content == records12.CONTENT_CHANGE_CIPHER_SPEC:
+        if record.content == wire.CONTENT_CHANGE_CIPHER_SPEC:
             self._change_cipher_spec = True
             return False
         if record.content == wire.CONTENT_ALERT:
-            raise_alert(record.body)
+            _raise_alert(record.body)
         # Application data of before, warnings and empty records; but not without end.
         self._ignored += 1
         if self._ignored > _MAX_IGNORED:

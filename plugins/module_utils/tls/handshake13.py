@@ -25,13 +25,13 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls import (
     messages13,
     primitives,
     probe,
-    records12,
     records13,
     registry,
     wire,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.key_schedule13 import KeySchedule, Transcript
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.records12 import ConnectionEndedError
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.wire import HandshakeType
 
 # The suites and groups that a handshake can be completed with, each by what it costs to compute.
 SUITES = (0x1303, 0x1301, 0x1302, 0x1305, 0x1304)
@@ -75,7 +75,7 @@ class Ticket:
     @property
     def hash_name(self) -> str:
         """The hash of the session's suite: only a suite with the same one can take it up again."""
-        return records13.suite_hash(registry.cipher_suite(self.cipher_suite))
+        return registry.cipher_suite(self.cipher_suite).hash_name
 
     @property
     def can_be_offered(self) -> bool:
@@ -160,7 +160,7 @@ class Client:
 
     def send_application_data(self, data: bytes) -> None:
         """Send application data."""
-        self._records.send(records12.CONTENT_APPLICATION_DATA, data)
+        self._records.send(wire.CONTENT_APPLICATION_DATA, data)
 
     def receive_application_data(self) -> bytes:
         """Return the next application data, and take in what a server says in between."""
@@ -196,19 +196,19 @@ class Client:
     def _receive(self) -> bytes:
         """Return the next application data; nothing when a message came instead."""
         record = self._records.receive()
-        if record.content == records12.CONTENT_APPLICATION_DATA:
+        if record.content == wire.CONTENT_APPLICATION_DATA:
             return record.body
         kind, body = record.body[0], record.body[4:]
-        if kind == messages13.NEW_SESSION_TICKET:
+        if kind == HandshakeType.NEW_SESSION_TICKET:
             self._note_ticket(messages13.decode_new_session_ticket(body))
-        elif kind == messages13.KEY_UPDATE:
+        elif kind == HandshakeType.KEY_UPDATE:
             self._update_keys(body)
         else:
             raise wire.DecodeError(f"handshake message {kind} came after the handshake")
         return b""
 
     def _note_ticket(self, ticket: messages13.NewSessionTicket) -> None:
-        hash_name = records13.suite_hash(registry.cipher_suite(self._cipher_suite))
+        hash_name = registry.cipher_suite(self._cipher_suite).hash_name
         self.tickets.append(
             Ticket(
                 lifetime_seconds=ticket.lifetime_seconds,
@@ -225,7 +225,7 @@ class Client:
         """Change keys as the server does, and where it asks for it (RFC 8446 4.6.3)."""
         self._records.update_reading()
         if body == b"\x01":
-            self._records.send(wire.CONTENT_HANDSHAKE, wire.handshake_message(messages13.KEY_UPDATE, b"\x00"))
+            self._records.send(wire.CONTENT_HANDSHAKE, wire.handshake_message(HandshakeType.KEY_UPDATE, b"\x00"))
             self._records.update_writing()
 
 
@@ -251,7 +251,7 @@ class _Handshake:
         """Complete the handshake; return it with the secret of its tickets."""
         hello = self._exchange_hellos()
         suite = registry.cipher_suite(hello.cipher_suite)
-        hash_name = records13.suite_hash(suite)
+        hash_name = suite.hash_name
         psk = self._accepted_psk(hello)
         schedule = KeySchedule(hash_name, psk)
         client, server = schedule.handshake_secrets(self._shared_secret(hello), self._transcript.digest(hash_name))
@@ -282,7 +282,7 @@ class _Handshake:
         self._send_hello()
         message, hello = self._receive_hello()
         if hello.is_retry_request:
-            hash_name = records13.suite_hash(registry.cipher_suite(hello.cipher_suite))
+            hash_name = registry.cipher_suite(hello.cipher_suite).hash_name
             self._transcript.fold(hash_name)
             self._transcript.add(message)
             self._heed_retry_request(hello, hash_name)
@@ -300,7 +300,7 @@ class _Handshake:
 
     def _send_change_cipher_spec(self) -> None:
         """Send what stands before the second flight of TLS 1.2, for what stands between (RFC 8446 D.4)."""
-        self._records.send(records12.CONTENT_CHANGE_CIPHER_SPEC, b"\x01")
+        self._records.send(wire.CONTENT_CHANGE_CIPHER_SPEC, b"\x01")
 
     def _send_hello(self) -> None:
         self._send(self._encode_hello(self._extensions()) if self._ticket is None else self._with_ticket(self._ticket))
@@ -346,7 +346,7 @@ class _Handshake:
     def _receive_hello(self) -> tuple[bytes, wire.ServerHello]:
         """Return a ServerHello or HelloRetryRequest as a message, and decoded; it is not in the transcript yet."""
         message = self._next_message()
-        if message[0] != messages13.SERVER_HELLO:
+        if message[0] != HandshakeType.SERVER_HELLO:
             raise wire.DecodeError(f"handshake message {message[0]} came before the ServerHello")
         hello = wire.decode_server_hello(message[4:])
         if hello.version != registry.TLS13:
@@ -376,7 +376,7 @@ class _Handshake:
         selected = hello.extensions.get(_EXT_PRE_SHARED_KEY)
         if selected is None:
             return b""
-        hash_name = records13.suite_hash(registry.cipher_suite(hello.cipher_suite))
+        hash_name = registry.cipher_suite(hello.cipher_suite).hash_name
         if self._ticket is None or self._ticket.hash_name != hash_name or selected != b"\x00\x00":
             raise wire.DecodeError("the server resumes a session that was not offered")
         return self._ticket.psk
@@ -393,31 +393,31 @@ class _Handshake:
     def _receive_flight(self, hash_name: str, secret: bytes, resumed: bool) -> _Flight:
         """Return what the server's flight says, up to a right Finished."""
         flight = _Flight()
-        extensions = messages13.decode_encrypted_extensions(self._expect(messages13.ENCRYPTED_EXTENSIONS))
+        extensions = messages13.decode_encrypted_extensions(self._expect(HandshakeType.ENCRYPTED_EXTENSIONS))
         if wire.EXT_ALPN in extensions:
             flight.alpn = wire.decode_alpn(extensions[wire.EXT_ALPN])
         if not resumed:
             self._receive_certificates(flight)
         expected = key_schedule13.finished(secret, self._transcript.digest(hash_name), hash_name)
-        if not hmac.compare_digest(self._expect(messages13.FINISHED), expected):
+        if not hmac.compare_digest(self._expect(HandshakeType.FINISHED), expected):
             raise wire.DecodeError("the server's Finished is wrong")
         return flight
 
     def _receive_certificates(self, flight: _Flight) -> None:
         kind, body = self._receive()
-        if kind == messages13.CERTIFICATE_REQUEST:
+        if kind == HandshakeType.CERTIFICATE_REQUEST:
             flight.request_context = messages13.decode_request_context(body)
             kind, body = self._receive()
-        if kind != messages13.CERTIFICATE:
+        if kind != HandshakeType.CERTIFICATE:
             raise wire.DecodeError(f"handshake message {kind} came instead of the certificates")
         flight.certificates = messages13.decode_certificates(body)
-        flight.signature_scheme = messages13.decode_signature_scheme(self._expect(messages13.CERTIFICATE_VERIFY))
+        flight.signature_scheme = messages13.decode_signature_scheme(self._expect(HandshakeType.CERTIFICATE_VERIFY))
 
     def _send_flight(self, hash_name: str, secret: bytes, request_context: bytes | None) -> None:
         if request_context is not None:
-            self._send(wire.handshake_message(messages13.CERTIFICATE, wire.vector(request_context, 1) + bytes(3)))
+            self._send(wire.handshake_message(HandshakeType.CERTIFICATE, wire.vector(request_context, 1) + bytes(3)))
         verify_data = key_schedule13.finished(secret, self._transcript.digest(hash_name), hash_name)
-        self._send(wire.handshake_message(messages13.FINISHED, verify_data))
+        self._send(wire.handshake_message(HandshakeType.FINISHED, verify_data))
 
     # --- messages
 

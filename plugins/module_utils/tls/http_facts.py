@@ -21,10 +21,13 @@ from typing import cast
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import MeasurementError
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import handshake13, http_head, probe, wire
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.deadline import seconds_left
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.records12 import ConnectionEndedError
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.session import Session
 
 _MAX_CHAIN = 32
+# What the interpreter calls otherwise.
+_NAMES = {"TLSv1": "TLSv1.0"}
 # SSL_OP_LEGACY_SERVER_CONNECT of OpenSSL: talk to a server without RFC 5746 too. Python names it from 3.12 on.
 _LEGACY_SERVER_CONNECT = 0x4
 
@@ -139,9 +142,9 @@ def visit(
     deadline = time.monotonic() + timeout_seconds
     try:
         with probe.connect(endpoint, deadline) as plain:
-            plain.settimeout(max(0.001, deadline - time.monotonic()))
+            plain.settimeout(seconds_left(deadline))
             with permissive_context().wrap_socket(plain, server_hostname=server_name) as secure:
-                exchange.protocol = secure.version()
+                exchange.protocol = _NAMES.get(secure.version() or "", secure.version())
                 exchange.certificates, exchange.chain_complete = peer_chain(secure)
                 if host_header is None:
                     exchange.http = http_head.parse_response(b"")

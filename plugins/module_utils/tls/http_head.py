@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import re
 import socket
-import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from urllib.parse import urlsplit
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.deadline import seconds_left
+
+# The least that a server answers with HTTP, where the connection or a record is what is asked about.
+SHORT_REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 
 MAX_HEADER_BYTES = 64 * 1024
 MAX_VALUE_CHARACTERS = 1024
@@ -84,15 +88,12 @@ def exchange(sock: socket.socket, request: bytes, deadline: float) -> tuple[byte
     """
     received = b""
     try:
-        sock.settimeout(max(0.001, deadline - time.monotonic()))
+        sock.settimeout(seconds_left(deadline))
         sock.sendall(request)
         while not _ends(received):
             if len(received) > MAX_HEADER_BYTES:
                 return b"", f"the header is longer than {MAX_HEADER_BYTES} bytes"
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return b"", "the header did not arrive in time"
-            sock.settimeout(left)
+            sock.settimeout(seconds_left(deadline))
             data = sock.recv(4096)
             if not data:
                 return b"", "the connection was closed before the end of a header"

@@ -25,6 +25,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import WebopsError
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import der, http_head, probe
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.deadline import seconds_left
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.target import parse_target, resolve
 
 MAX_CERTIFICATE_BYTES = 64 * 1024
@@ -130,7 +131,7 @@ def _get(address: str, deadline: float) -> bytes:
     host = host if port == _HTTP_PORT else f"{host}:{port}"
     path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     request = f"GET {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: ringmaster.webops\r\nAccept: */*\r\n\r\n"
-    with _connect(resolve(target, _left(deadline)), deadline) as sock:
+    with _connect(resolve(target, seconds_left(deadline)), deadline) as sock:
         received, failure = http_head.exchange(sock, request.encode("ascii"), deadline)
         if failure:
             raise NotFetchedError(failure)
@@ -182,7 +183,7 @@ def _rest(sock: socket.socket, body: bytes, length: int | None, deadline: float)
     while length is None or len(body) < length:
         if len(body) > MAX_CERTIFICATE_BYTES:
             raise NotFetchedError(f"it is longer than {MAX_CERTIFICATE_BYTES} bytes")
-        sock.settimeout(_left(deadline))
+        sock.settimeout(seconds_left(deadline))
         data = sock.recv(4096)
         if not data:
             if length is not None:
@@ -190,13 +191,6 @@ def _rest(sock: socket.socket, body: bytes, length: int | None, deadline: float)
             break
         body += data
     return body
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise socket.timeout("timed out")
-    return left
 
 
 def _certificate(body: bytes) -> bytes:

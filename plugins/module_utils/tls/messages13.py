@@ -13,15 +13,6 @@ from dataclasses import dataclass
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import wire
 
-SERVER_HELLO = 2
-NEW_SESSION_TICKET = 4
-ENCRYPTED_EXTENSIONS = 8
-CERTIFICATE = 11
-CERTIFICATE_REQUEST = 13
-CERTIFICATE_VERIFY = 15
-FINISHED = 20
-KEY_UPDATE = 24
-
 _EARLY_DATA = 42
 
 

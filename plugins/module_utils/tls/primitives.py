@@ -39,6 +39,20 @@ _AEADS = {
     "AES_256_CCM_8": (aead.seal_ccm, aead.open_ccm, 8),
     "CHACHA20_POLY1305": (aead.seal_chacha20, aead.open_chacha20, 16),
 }
+# What a record of TLS can be encrypted with, and how long its key is.
+KEY_BYTES = {
+    "AES_128_CBC": 16,
+    "AES_256_CBC": 32,
+    "3DES_EDE_CBC": 24,
+    "RC4_128": 16,
+    "AES_128_GCM": 16,
+    "AES_256_GCM": 32,
+    "AES_128_CCM": 16,
+    "AES_256_CCM": 32,
+    "AES_128_CCM_8": 16,
+    "AES_256_CCM_8": 32,
+    "CHACHA20_POLY1305": 32,
+}
 _GROUPS = {**elliptic.CURVES, **finite_field.FIELDS}
 _PRIVATE_BYTES = 16
 
@@ -46,20 +60,25 @@ _PRIVATE_BYTES = 16
 # --- records
 
 
+def tag_bytes(encryption: str) -> int:
+    """Return the size of the tag that an AEAD puts behind its ciphertext."""
+    return _AEADS[encryption][2]
+
+
 def aead_encrypt(encryption: str, key: bytes, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:
     """Return ciphertext and tag; ``encryption`` is that of a cipher suite, such as ``AES_128_GCM``."""
-    seal, _open, tag_bytes = _AEADS[encryption]
-    ciphertext, tag = seal(key, nonce, plaintext, associated, tag_bytes)
+    seal, _open, tag_size = _AEADS[encryption]
+    ciphertext, tag = seal(key, nonce, plaintext, associated, tag_size)
     return ciphertext + tag
 
 
 def aead_decrypt(encryption: str, key: bytes, nonce: bytes, sealed: bytes, associated: bytes) -> bytes:
     """Return the plaintext of ciphertext and tag; raises :class:`wire.DecodeError` when they are not authentic."""
-    _seal, open_, tag_bytes = _AEADS[encryption]
-    if len(sealed) < tag_bytes:
+    _seal, open_, tag_size = _AEADS[encryption]
+    if len(sealed) < tag_size:
         raise wire.DecodeError("an encrypted record is shorter than its tag")
-    plaintext, tag = open_(key, nonce, sealed[:-tag_bytes], associated, tag_bytes)
-    if tag != sealed[-tag_bytes:]:
+    plaintext, tag = open_(key, nonce, sealed[:-tag_size], associated, tag_size)
+    if tag != sealed[-tag_size:]:
         raise wire.DecodeError("an encrypted record has a wrong tag")
     return plaintext
 
@@ -142,6 +161,11 @@ def dh(prime: int, generator: int, public: int) -> tuple[bytes, bytes]:
     size = (prime.bit_length() + 7) // 8
     ours, secret = pow(generator, private, prime), pow(public, private, prime)
     return ours.to_bytes(size, "big"), secret.to_bytes(size, "big")
+
+
+def nonzero_bytes(count: int) -> bytes:
+    """Return random bytes of which none is 0, as padding for RSA wants them (RFC 8017 7.2.1)."""
+    return bytes(1 + byte % 255 for byte in os.urandom(count))
 
 
 def rsa_encrypt_block(modulus: int, exponent: int, block: bytes) -> bytes:

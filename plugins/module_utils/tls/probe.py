@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import starttls, wire
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.deadline import seconds_left
 
 ANSWER = "answer"
 ALERT = "alert"
@@ -140,7 +141,7 @@ def connect(endpoint: Endpoint, deadline: float) -> socket.socket:
     """
     sock = socket.socket(endpoint.family, socket.SOCK_STREAM)
     try:
-        sock.settimeout(_left(deadline))
+        sock.settimeout(seconds_left(deadline))
         sock.connect(endpoint.sockaddr)
         with contextlib.suppress(OSError):  # the other side may have reset the connection already
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -188,9 +189,16 @@ def ask_sslv2(endpoint: Endpoint, hello: bytes, timeout_seconds: float) -> tuple
         return Outcome(ANSWER), answer
     if received[:1] == b"\x15":
         return Outcome(ALERT, "a TLS alert"), None
+    if _begins_sslv2_server_hello(bytes(received)):
+        return Outcome(MALFORMED, "an answer of SSL 2.0 broke off"), None
     if received:
         return Outcome(NOT_TLS, describe_plain_text(bytes(received[:64])), seen=bytes(received[:64])), None
     return outcome, None
+
+
+def _begins_sslv2_server_hello(received: bytes) -> bool:
+    """Whether an SSL 2.0 SERVER-HELLO may have been on its way."""
+    return 0 < len(received) < 13 and received[0] & 0x80 != 0 and received[2:3] in (b"", b"\x04")
 
 
 def _exchange(endpoint: Endpoint, hello: bytes, timeout_seconds: float, take: Callable[[bytes], bool]) -> Outcome:
@@ -204,7 +212,7 @@ def _exchange(endpoint: Endpoint, hello: bytes, timeout_seconds: float, take: Ca
         try:
             sock.sendall(hello)
             while True:
-                sock.settimeout(_left(deadline))
+                sock.settimeout(seconds_left(deadline))
                 data = sock.recv(_READ_BYTES)
                 if not data:
                     return Outcome(CLOSED, "the connection was closed without an answer")
@@ -217,14 +225,6 @@ def _exchange(endpoint: Endpoint, hello: bytes, timeout_seconds: float, take: Ca
         except OSError as error:
             return Outcome(RESET, f"the connection broke: {error.strerror or error}")
     return Outcome(ANSWER)
-
-
-def _left(deadline: float) -> float:
-    """Seconds left, never 0: a socket with timeout 0 would not block at all."""
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise socket.timeout("timed out")
-    return left
 
 
 def _connect_failure(endpoint: Endpoint, error: OSError, timeout_seconds: float) -> Outcome:

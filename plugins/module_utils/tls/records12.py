@@ -20,27 +20,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import MeasurementError
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import primitives, probe, registry, wire
-
-CONTENT_CHANGE_CIPHER_SPEC = 20
-CONTENT_APPLICATION_DATA = 23
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import aead, primitives, probe, registry, wire
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.deadline import seconds_left
 
 # Everything that one connection may send to us, however politely.
 MAX_CONNECTION_BYTES = 1024 * 1024
 
-_KEY_BYTES = {
-    "AES_128_CBC": 16,
-    "AES_256_CBC": 32,
-    "3DES_EDE_CBC": 24,
-    "RC4_128": 16,
-    "AES_128_GCM": 16,
-    "AES_256_GCM": 32,
-    "AES_128_CCM": 16,
-    "AES_256_CCM": 32,
-    "AES_128_CCM_8": 16,
-    "AES_256_CCM_8": 32,
-    "CHACHA20_POLY1305": 32,
-}
 _MAC_HASHES = {"MD5": "md5", "SHA": "sha1", "SHA256": "sha256", "SHA384": "sha384"}
 _MAC_BYTES = {"MD5": 16, "SHA": 20, "SHA256": 32, "SHA384": 48}
 
@@ -65,7 +50,7 @@ class Record:
 
 def can_protect(suite: registry.CipherSuite) -> bool:
     """Whether this record layer has the suite's encryption and MAC; the drafts of ChaCha20 had another nonce."""
-    known = suite.encryption in _KEY_BYTES and (suite.aead or suite.mac in _MAC_HASHES)
+    known = suite.encryption in primitives.KEY_BYTES and (suite.aead or suite.mac in _MAC_HASHES)
     return known and not suite.name.endswith("_DRAFT")
 
 
@@ -104,7 +89,7 @@ class AeadProtection:
         self._fixed_iv = fixed_iv
         self._sequence = _Sequence(version)
         self._explicit_bytes = 0 if suite.encryption.startswith("CHACHA20") else 8
-        self._tag_bytes = 8 if suite.encryption.endswith("_8") else 16
+        self._tag_bytes = primitives.tag_bytes(suite.encryption)
 
     def seal(self, content: int, plaintext: bytes) -> bytes:
         """Return explicit nonce, ciphertext and tag."""
@@ -128,8 +113,7 @@ class AeadProtection:
     def _nonce(self, number: bytes, explicit: bytes) -> bytes:
         if explicit:
             return self._fixed_iv + explicit
-        padded = number.rjust(len(self._fixed_iv), b"\x00")
-        return bytes(left ^ right for left, right in zip(self._fixed_iv, padded))
+        return aead.xor(self._fixed_iv, number.rjust(len(self._fixed_iv), b"\x00"))
 
 
 class StreamProtection:
@@ -253,7 +237,7 @@ def _block_bytes(suite: registry.CipherSuite) -> int:
 
 def key_sizes(suite: registry.CipherSuite) -> tuple[int, int, int]:
     """Return how many bytes MAC key, key and IV of one direction take from the key block (RFC 5246 6.3)."""
-    key = _KEY_BYTES[suite.encryption]
+    key = primitives.KEY_BYTES[suite.encryption]
     if suite.aead:
         return 0, key, 12 if suite.encryption.startswith("CHACHA20") else 4
     return _MAC_BYTES[suite.mac], key, _block_bytes(suite) if suite.cbc else 0
@@ -300,8 +284,8 @@ class Records:
     def send_raw(self, content: int, body: bytes) -> None:
         """Send one record with exactly this body; raises :class:`ConnectionEndedError` when it cannot be sent."""
         try:
-            self._sock.settimeout(self._left())
-            self._sock.sendall(struct.pack("!BHH", content, self.version, len(body)) + body)
+            self._sock.settimeout(seconds_left(self.deadline))
+            self._sock.sendall(wire.record(content, self.version, body))
         except socket.timeout:
             raise ConnectionEndedError(probe.TIMEOUT, "nothing more could be sent in time") from None
         except OSError as error:
@@ -323,7 +307,7 @@ class Records:
     def _take(self, count: int, late: str) -> bytes:
         while len(self._received) < count:
             try:
-                self._sock.settimeout(self._left())
+                self._sock.settimeout(seconds_left(self.deadline))
                 data = self._sock.recv(16384)
             except socket.timeout:
                 raise ConnectionEndedError(probe.TIMEOUT, late) from None
@@ -337,9 +321,3 @@ class Records:
             self._received += data
         taken, self._received = self._received[:count], self._received[count:]
         return taken
-
-    def _left(self) -> float:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise socket.timeout("timed out")
-        return left

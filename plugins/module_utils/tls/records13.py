@@ -13,26 +13,21 @@ import socket
 import struct
 from contextlib import AbstractContextManager
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import primitives, probe, records12, registry, wire
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import (
+    aead,
+    primitives,
+    probe,
+    records12,
+    registry,
+    wire,
+)
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.records12 import ConnectionEndedError, Record
 
 _MAX_PLAINTEXT_BYTES = 16384
 
-_KEY_BYTES = {
-    "AES_128_GCM": 16,
-    "AES_256_GCM": 32,
-    "CHACHA20_POLY1305": 32,
-    "AES_128_CCM": 16,
-    "AES_128_CCM_8": 16,
-}
 _NONCE_BYTES = 12
 # Records without content that a server may send one after the other.
 _MAX_IGNORED = 64
-
-
-def suite_hash(suite: registry.CipherSuite) -> str:
-    """Return the hash of a suite of TLS 1.3: its key schedule and transcript use it (RFC 8446 B.4)."""
-    return "sha384" if suite.name.endswith("SHA384") else "sha256"
 
 
 class Protection:
@@ -42,22 +37,21 @@ class Protection:
         """Begin with record 0."""
         self._suite = suite
         self._secret = secret
-        self._key = self._expand("key", _KEY_BYTES[suite.encryption])
+        self._key = self._expand("key", primitives.KEY_BYTES[suite.encryption])
         self._iv = self._expand("iv", _NONCE_BYTES)
         self._sequence = 0
 
     def _expand(self, label: str, size: int) -> bytes:
-        return primitives.hkdf_expand_label(self._secret, label, b"", size, suite_hash(self._suite))
+        return primitives.hkdf_expand_label(self._secret, label, b"", size, self._suite.hash_name)
 
     def _nonce(self) -> bytes:
         number, self._sequence = self._sequence, self._sequence + 1
-        return bytes(left ^ right for left, right in zip(self._iv, number.to_bytes(_NONCE_BYTES, "big")))
+        return aead.xor(self._iv, number.to_bytes(_NONCE_BYTES, "big"))
 
     def seal(self, content: int, plaintext: bytes) -> bytes:
         """Return the body of a record with this content."""
         inner = plaintext + bytes([content])
-        tag_bytes = 8 if self._suite.encryption.endswith("_8") else 16
-        header = _header(len(inner) + tag_bytes)
+        header = _header(len(inner) + primitives.tag_bytes(self._suite.encryption))
         return primitives.aead_encrypt(self._suite.encryption, self._key, self._nonce(), inner, header)
 
     def open(self, body: bytes) -> Record:
@@ -74,7 +68,7 @@ class Protection:
 
 
 def _header(length: int) -> bytes:
-    return struct.pack("!BHH", records12.CONTENT_APPLICATION_DATA, registry.TLS12, length)
+    return struct.pack("!BHH", wire.CONTENT_APPLICATION_DATA, registry.TLS12, length)
 
 
 class Records:
@@ -118,7 +112,7 @@ class Records:
             if self._writing is None:
                 self._framing.send_raw(content, part)
             else:
-                self._framing.send_raw(records12.CONTENT_APPLICATION_DATA, self._writing.seal(content, part))
+                self._framing.send_raw(wire.CONTENT_APPLICATION_DATA, self._writing.seal(content, part))
         # The version says 3.1 in the first hello alone (RFC 8446 5.1).
         self._framing.version = registry.TLS12
 
@@ -135,7 +129,7 @@ class Records:
             record = self._receive_content()
             if record.content == wire.CONTENT_HANDSHAKE:
                 self._message += record.body
-            elif record.content == records12.CONTENT_APPLICATION_DATA and not self._message:
+            elif record.content == wire.CONTENT_APPLICATION_DATA and not self._message:
                 return record
             else:
                 raise wire.DecodeError(f"a record of type {record.content} came where none may be")
@@ -153,17 +147,16 @@ class Records:
         for _ignored in range(_MAX_IGNORED):
             record = self._open(self._framing.receive())
             if record.content == wire.CONTENT_ALERT:
-                reader = wire.Reader(record.body, "an alert")
-                number = (reader.number(1), reader.number(1))[1]
-                raise ConnectionEndedError(probe.ALERT, f"alert {registry.alert_name(number)}", number)
-            if record.body and record.content != records12.CONTENT_CHANGE_CIPHER_SPEC:
+                alert = wire.decode_alert(record.body)
+                raise ConnectionEndedError(probe.ALERT, f"alert {alert.name}", alert.description)
+            if record.body and record.content != wire.CONTENT_CHANGE_CIPHER_SPEC:
                 return record
         raise wire.DecodeError("the server sends records without content")
 
     def _open(self, record: Record) -> Record:
         # ChangeCipherSpec means nothing any more (RFC 8446 5), and who has no keys yet says so in clear.
-        if self._reading is None or record.content in (records12.CONTENT_CHANGE_CIPHER_SPEC, wire.CONTENT_ALERT):
+        if self._reading is None or record.content in (wire.CONTENT_CHANGE_CIPHER_SPEC, wire.CONTENT_ALERT):
             return record
-        if record.content != records12.CONTENT_APPLICATION_DATA:
+        if record.content != wire.CONTENT_APPLICATION_DATA:
             raise wire.DecodeError(f"a record of type {record.content} is not encrypted")
         return self._reading.open(record.body)

@@ -80,25 +80,30 @@ class Session:
         ``closing_refuses`` is for questions about a whole protocol version, which many servers refuse by closing the
         connection: that is believed when it happens three times in a row and the canary is answered right after.
         """
-        if self.given_up:
-            return Reply(reason=self.given_up)
-        outcome = self._once(hello)
+        with self._pacer.turn():
+            if self.given_up:  # by others, while this one waited
+                return Reply(reason=self.given_up)
+            outcome = self._send(hello)
         return self.believe(hello, outcome, closing_refuses)
 
     def ask_sslv2(self, hello: bytes) -> tuple[Reply, wire.SslV2ServerHello | None]:
-        """Ask whether SSL 2.0 is spoken: anything but its SERVER-HELLO, twice and with the canary answered, is no."""
-        if self.given_up:
-            return Reply(reason=self.given_up), None
+        """Ask whether SSL 2.0 is spoken: anything but its SERVER-HELLO, twice and with the canary answered, is no.
+
+        The beginning of one says neither yes nor no.
+        """
         detail = ""
         for manners in (self._pacer.turn, self._pacer.alone):
-            with manners(), self._counted():
-                outcome, answer = probe.ask_sslv2(self.endpoint, hello, self.timeout_seconds)
+            with manners():
+                if self.given_up:
+                    return Reply(reason=self.given_up), None
+                with self._counted():
+                    outcome, answer = probe.ask_sslv2(self.endpoint, hello, self.timeout_seconds)
             if answer is not None:
                 return Reply(), answer
             if outcome.kind in (probe.ALERT, probe.NOT_TLS):
                 return Reply(refused=True), None
             detail = outcome.detail
-            if outcome.kind == probe.TIMEOUT:
+            if outcome.kind in (probe.TIMEOUT, probe.MALFORMED):
                 return Reply(reason=detail), None
             if outcome.kind in probe.BEFORE_TLS:
                 if manners == self._pacer.alone:
@@ -120,12 +125,13 @@ class Session:
         Raises ``OSError`` when there is no connection, or the server was given up; the socket is closed at the end.
         Whoever uses it sets its timeout to what is left until the deadline, again before each read.
         """
-        if self.given_up:
-            raise ConnectionError(self.given_up)
-        with self.turn():
-            deadline = time.monotonic() + (self.timeout_seconds if timeout_seconds is None else timeout_seconds)
-            with probe.connect(self.endpoint, deadline) as sock:
-                yield sock, deadline
+        with self._pacer.turn():
+            if self.given_up:
+                raise ConnectionError(self.given_up)
+            with self._counted():
+                deadline = time.monotonic() + (self.timeout_seconds if timeout_seconds is None else timeout_seconds)
+                with probe.connect(self.endpoint, deadline) as sock:
+                    yield sock, deadline
 
     def answered(self) -> None:
         """Note that a handshake was completed elsewhere: what was refused before it was no ban."""
@@ -188,6 +194,8 @@ class Session:
         outcomes = [first]
         with self._pacer.alone():
             for _attempt in range(2 if closing_refuses else 1):
+                if self.given_up:
+                    return Reply(reason=self.given_up)
                 time.sleep(_pause_seconds(outcomes[-1]))
                 outcomes.append(self._send(hello))
                 reply = self._plain_reply(hello, outcomes[-1])

@@ -15,10 +15,11 @@ import html
 import re
 import socket
 import struct
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.deadline import seconds_left
 
 REFUSED = "refused"
 BUSY = "busy"
@@ -122,10 +123,7 @@ class Talk:
         return data
 
     def _wait(self) -> None:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise socket.timeout("timed out")
-        self.sock.settimeout(left)
+        self.sock.settimeout(seconds_left(self._deadline))
 
     def _broken(self, error: OSError) -> StartTlsError:
         reason = f"the connection broke before the go-ahead of {self.protocol}: {error.strerror or error}"

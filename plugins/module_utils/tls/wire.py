@@ -11,6 +11,7 @@ nothing grows beyond :data:`MAX_FLIGHT_BYTES`.
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import struct
 from dataclasses import dataclass, field
@@ -21,24 +22,37 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls import regis
 MAX_FLIGHT_BYTES = 256 * 1024
 MAX_RECORD_BYTES = 16384 + 2048
 
+CONTENT_CHANGE_CIPHER_SPEC = 20
 CONTENT_ALERT = 21
 CONTENT_HANDSHAKE = 22
+CONTENT_APPLICATION_DATA = 23
 
 HELLO_RETRY_REQUEST_RANDOM = hashlib.sha256(b"HelloRetryRequest").digest()
-
-_CLIENT_HELLO = 1
-_SERVER_HELLO = 2
-_CERTIFICATE = 11
-_SERVER_KEY_EXCHANGE = 12
-_CERTIFICATE_REQUEST = 13
-_SERVER_HELLO_DONE = 14
-_CERTIFICATE_STATUS = 22
 
 EXT_ALPN = 16
 EXT_SIGNED_CERTIFICATE_TIMESTAMP = 18
 _EXT_PADDING = 21
 _EXT_SUPPORTED_VERSIONS = 43
 _EXT_KEY_SHARE = 51
+
+
+class HandshakeType(enum.IntEnum):
+    """The kinds of handshake messages (RFC 5246 7.4, RFC 8446 4)."""
+
+    HELLO_REQUEST = 0
+    CLIENT_HELLO = 1
+    SERVER_HELLO = 2
+    NEW_SESSION_TICKET = 4
+    ENCRYPTED_EXTENSIONS = 8
+    CERTIFICATE = 11
+    SERVER_KEY_EXCHANGE = 12
+    CERTIFICATE_REQUEST = 13
+    SERVER_HELLO_DONE = 14
+    CERTIFICATE_VERIFY = 15
+    CLIENT_KEY_EXCHANGE = 16
+    FINISHED = 20
+    CERTIFICATE_STATUS = 22
+    KEY_UPDATE = 24
 
 
 class DecodeError(MeasurementError):
@@ -83,9 +97,9 @@ def encode_client_hello(hello: ClientHello) -> bytes:
     if hello.extensions and 256 <= len(body) + 4 < 512:
         padding = bytes(max(0, 512 - (len(body) + 4) - 4))
         body = _hello_body(hello, (*hello.extensions, (_EXT_PADDING, padding)))
-    message = handshake_message(_CLIENT_HELLO, body)
+    message = handshake_message(HandshakeType.CLIENT_HELLO, body)
     # The record version of a first hello is 3.1 whatever follows (RFC 8446 5.1), except for SSL 3.0.
-    return struct.pack("!BHH", CONTENT_HANDSHAKE, min(hello.version, registry.TLS10), len(message)) + message
+    return record(CONTENT_HANDSHAKE, min(hello.version, registry.TLS10), message)
 
 
 def _hello_body(hello: ClientHello, extensions: tuple[tuple[int, bytes], ...]) -> bytes:
@@ -152,6 +166,11 @@ FAREWELL = b"\x15\x03\x03\x00\x02\x01\x5a\x15\x03\x03\x00\x02\x01\x00"
 def vector(content: bytes, length_bytes: int) -> bytes:
     """Return bytes behind their length (RFC 5246 4.3)."""
     return len(content).to_bytes(length_bytes, "big") + content
+
+
+def record(content: int, version: int, body: bytes) -> bytes:
+    """Return one record, whose body is in clear or encrypted already (RFC 5246 6.2.1)."""
+    return struct.pack("!BHH", content, version, len(body)) + body
 
 
 def handshake_message(kind: int, body: bytes) -> bytes:
@@ -237,6 +256,17 @@ class Alert:
         """The alert's name."""
         return registry.alert_name(self.description)
 
+    @property
+    def ends_connection(self) -> bool:
+        """Whether nothing can follow: fatal, close_notify or user_canceled; a warning else (RFC 6066 3, for one)."""
+        return self.level == 2 or self.description in (0, 90)
+
+
+def decode_alert(body: bytes) -> Alert:
+    """Decode the body of an alert (RFC 5246 7.2)."""
+    reader = Reader(body, "an alert")
+    return Alert(reader.number(1), reader.number(1))
+
 
 @dataclass
 class Flight:
@@ -297,10 +327,8 @@ class FlightDecoder:
             self.flight.complete = True  # from here on it is encrypted
 
     def _alert(self, body: bytes) -> None:
-        reader = Reader(body, "an alert")
-        alert = Alert(reader.number(1), reader.number(1))
-        # A warning such as unrecognized_name is no answer yet (RFC 6066 3); close_notify ends the connection.
-        if alert.level == 2 or alert.description in (0, 90):
+        alert = decode_alert(body)
+        if alert.ends_connection:
             self.flight.alert = alert
             self.flight.complete = True
 
@@ -316,23 +344,23 @@ class FlightDecoder:
 
     def _message(self, kind: int, body: bytes) -> None:
         flight = self.flight
-        if kind == _SERVER_HELLO:
+        if kind == HandshakeType.SERVER_HELLO:
             if len(body) > MAX_RECORD_BYTES:
                 raise DecodeError(f"a ServerHello of {len(body)} bytes is longer than {MAX_RECORD_BYTES}")
             flight.server_hello = decode_server_hello(body)
             flight.complete = flight.server_hello.version >= registry.TLS13
         elif flight.server_hello is None:
             raise DecodeError(f"handshake message {kind} came before the ServerHello")
-        elif kind == _CERTIFICATE:
+        elif kind == HandshakeType.CERTIFICATE:
             flight.certificates = decode_certificates(body)
-        elif kind == _CERTIFICATE_STATUS:
+        elif kind == HandshakeType.CERTIFICATE_STATUS:
             flight.stapled_ocsp = decode_certificate_status(body)
-        elif kind == _SERVER_KEY_EXCHANGE:
+        elif kind == HandshakeType.SERVER_KEY_EXCHANGE:
             hello = flight.server_hello
             flight.key_exchange = decode_key_exchange(body, hello.cipher_suite, hello.version)
-        elif kind == _CERTIFICATE_REQUEST:
+        elif kind == HandshakeType.CERTIFICATE_REQUEST:
             flight.client_certificate_requested = True
-        elif kind == _SERVER_HELLO_DONE:
+        elif kind == HandshakeType.SERVER_HELLO_DONE:
             flight.complete = True
 
 

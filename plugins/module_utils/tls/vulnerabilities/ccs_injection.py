@@ -11,7 +11,7 @@ could be taken for either is asked twice: one connection for a clear refusal, tw
 
 from __future__ import annotations
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import records12
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import wire
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.probe import ALERT, CLOSED, RESET
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities import dialogue
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.context import ProbeContext
@@ -26,8 +26,8 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilit
 
 _WAIT_SECONDS = 3.0
 _EARLY = (
-    (records12.CONTENT_CHANGE_CIPHER_SPEC, b"\x01"),
-    (records12.CONTENT_APPLICATION_DATA, b"\x00\x00"),
+    (wire.CONTENT_CHANGE_CIPHER_SPEC, b"\x01"),
+    (wire.CONTENT_APPLICATION_DATA, b"\x00\x00"),
 )
 # bad_record_mac, decryption_failed
 _TRIED_TO_DECRYPT = (20, 21)

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import struct
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.errors import MeasurementError
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import hellos, probe, records12, registry, wire
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import hellos, probe, records12, wire
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.deadline import seconds_left
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities import handshaking
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.context import ProbeContext
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.handshaking import NotMeasuredError
 
@@ -36,11 +36,6 @@ class Answer:
     kind: str
     text: str
     alert: int | None = None
-
-
-def record(content: int, version: int, body: bytes) -> bytes:
-    """Return one record in clear (RFC 5246 6.2.1)."""
-    return struct.pack("!BHH", content, version, len(body)) + body
 
 
 def any_record(received: records12.Record) -> str:
@@ -68,7 +63,7 @@ class Conversation:
         self._records.deadline = time.monotonic() + wait_seconds
         self._sock.settimeout(wait_seconds)
         with contextlib.suppress(OSError):
-            self._sock.sendall(b"".join(record(content, self.hello.version, body) for content, body in spoken))
+            self._sock.sendall(b"".join(wire.record(content, self.hello.version, body) for content, body in spoken))
 
     def hear(self, name: Callable[[records12.Record], str] = any_record) -> Answer:
         """Return the next alert or end of the connection, or the next record that ``name`` has a name for."""
@@ -87,10 +82,9 @@ class Conversation:
 
 
 def _alert(body: bytes) -> Answer:
-    reader = wire.Reader(body, "an alert")
-    level, number = reader.number(1), reader.number(1)
-    text = f"alert {registry.alert_name(number)}"
-    return Answer(probe.ALERT, f"{text} (a warning)" if level == _WARNING else text, number)
+    alert = wire.decode_alert(body)
+    text = f"alert {alert.name} (a warning)" if alert.level == _WARNING else f"alert {alert.name}"
+    return Answer(probe.ALERT, text, alert.description)
 
 
 @contextlib.contextmanager
@@ -100,16 +94,11 @@ def begin(context: ProbeContext, version: int, suites: tuple[int, ...]) -> Itera
     The hello is that of the enumeration, and takes no longer than the session's timeout. Raises
     :class:`NotMeasuredError` when it is not answered as it was before.
     """
-    try:
-        with context.session.connection() as (sock, deadline):
-            records = records12.Records(sock, deadline)
-            sock.settimeout(max(0.001, deadline - time.monotonic()))
-            sock.sendall(hellos.up_to_tls12(context.server_name, version, suites))
-            yield Conversation(sock, records, *_flight(records, version, suites))
-    except MeasurementError as error:
-        raise NotMeasuredError(error.reason) from error
-    except OSError as error:
-        raise NotMeasuredError(f"no connection: {error.strerror or error}") from error
+    with handshaking.connection(context.session) as (sock, deadline):
+        records = records12.Records(sock, deadline)
+        sock.settimeout(seconds_left(deadline))
+        sock.sendall(hellos.up_to_tls12(context.server_name, version, suites))
+        yield Conversation(sock, records, *_flight(records, version, suites))
 
 
 def _flight(records: records12.Records, version: int, suites: tuple[int, ...]) -> tuple[wire.Flight, wire.ServerHello]:
@@ -118,7 +107,7 @@ def _flight(records: records12.Records, version: int, suites: tuple[int, ...]) -
     while not decoder.flight.complete:
         received = records.receive()
         content = received.content
-        decoder.feed(record(content, version, received.body))
+        decoder.feed(wire.record(content, version, received.body))
     flight = decoder.flight
     if flight.alert is not None:
         raise NotMeasuredError(f"a hello that was answered before was answered with alert {flight.alert.name}")

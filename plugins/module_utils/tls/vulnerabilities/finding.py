@@ -15,7 +15,8 @@ NOT_VULNERABLE = "not_vulnerable"
 NOT_APPLICABLE = "not_applicable"
 NOT_TESTED = "not_tested"
 
-STATUSES = (VULNERABLE, LIKELY, EXPOSED, NOT_VULNERABLE, NOT_APPLICABLE, NOT_TESTED)
+# How far a scan goes to find out, each level with all of those before it (``vulnerability_tests``).
+LEVELS = ("none", "passive", "active", "deep")
 
 
 @dataclass(frozen=True)

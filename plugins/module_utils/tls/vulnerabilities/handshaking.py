@@ -7,12 +7,19 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Iterator
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import MeasurementError
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import handshake12, registry
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.records12 import ConnectionEndedError
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.session import Session
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.context import ProbeContext
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.finding import (
+    NOT_APPLICABLE,
+    NOT_TESTED,
+    Finding,
+)
 
 NO_VERSION = "the server speaks no version from TLS 1.0 to TLS 1.2"
 NO_SUITE = "no handshake of ours can be completed with what the server accepts up to TLS 1.2"
@@ -36,25 +43,32 @@ def best_offer(context: ProbeContext) -> handshake12.Offer | None:
     return None
 
 
-def why_no_offer(context: ProbeContext) -> tuple[bool, str]:
-    """Return whether nothing could apply to the server where :func:`best_offer` has none, and the reason."""
-    return not context.versions_up_to_tls12, NO_SUITE if context.versions_up_to_tls12 else NO_VERSION
+def without_offer(context: ProbeContext) -> Finding:
+    """Return the finding of what needs a handshake, where :func:`best_offer` has none."""
+    return Finding(NOT_TESTED, NO_SUITE) if context.versions_up_to_tls12 else Finding(NOT_APPLICABLE, NO_VERSION)
 
 
 @contextlib.contextmanager
-def client(context: ProbeContext, timeout_seconds: float | None = None) -> Iterator[handshake12.Client]:
-    """Lend one connection and close it politely; raises :class:`NotMeasuredError` for whatever goes wrong on it."""
+def connection(session: Session, timeout_seconds: float | None = None) -> Iterator[tuple[socket.socket, float]]:
+    """Lend a socket and its deadline; raises :class:`NotMeasuredError` for whatever goes wrong on the connection."""
     try:
-        with context.session.connection(timeout_seconds) as (sock, deadline):
-            connected = handshake12.Client(sock, deadline)
+        with session.connection(timeout_seconds) as connected:
             yield connected
-            connected.close()
     except ConnectionEndedError as error:
         raise NotMeasuredError(error.reason, error.alert) from error
     except MeasurementError as error:
         raise NotMeasuredError(error.reason) from error
     except OSError as error:
         raise NotMeasuredError(f"no connection: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def client(context: ProbeContext, timeout_seconds: float | None = None) -> Iterator[handshake12.Client]:
+    """Lend one connection and close it politely; raises :class:`NotMeasuredError` for whatever goes wrong on it."""
+    with connection(context.session, timeout_seconds) as (sock, deadline):
+        connected = handshake12.Client(sock, deadline)
+        yield connected
+        connected.close()
 
 
 def complete(context: ProbeContext, offer: handshake12.Offer) -> handshake12.Established:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import (
     handshake12,
+    http_head,
     records12,
     registry,
     wire,
@@ -50,7 +51,6 @@ NAMES = (
 _ROUNDS = 3
 _PATIENCE_SECONDS = 3.0
 _PATIENCE_AFTER_ALERT_SECONDS = 1.0
-_HTTP_REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 # Where the server says nothing by itself after the handshake: what it answers shows that a record was accepted.
 _REQUESTS = {
     "smtp": b"NOOP\r\n",
@@ -96,7 +96,7 @@ def _wrong(mac: bytes) -> bytes:
 
 def _wrong_mac(protection: records12.CbcProtection, request: bytes, length: int) -> bytes:
     data = request.ljust(length - protection.mac_bytes - 1)
-    return data + _wrong(protection.mac(records12.CONTENT_APPLICATION_DATA, data)) + b"\x00"
+    return data + _wrong(protection.mac(wire.CONTENT_APPLICATION_DATA, data)) + b"\x00"
 
 
 def _wrong_padding(_protection: records12.CbcProtection, _request: bytes, length: int) -> bytes:
@@ -105,7 +105,7 @@ def _wrong_padding(_protection: records12.CbcProtection, _request: bytes, length
 
 def _inconsistent_padding(protection: records12.CbcProtection, request: bytes, length: int) -> bytes:
     """Right MAC, and a block of padding of which only the last byte is right, as SSL 3.0 allows it."""
-    right = request + protection.mac(records12.CONTENT_APPLICATION_DATA, request)
+    right = request + protection.mac(wire.CONTENT_APPLICATION_DATA, request)
     last = length - len(right) - 1
     return right + bytes([last ^ 0xFF]) * last + bytes([last])
 
@@ -116,7 +116,7 @@ def _only_padding(_protection: records12.CbcProtection, _request: bytes, length:
 
 def _empty_with_wrong_mac(protection: records12.CbcProtection, _request: bytes, length: int) -> bytes:
     count = length - protection.mac_bytes
-    return _wrong(protection.mac(records12.CONTENT_APPLICATION_DATA, b"")) + bytes([count - 1]) * count
+    return _wrong(protection.mac(wire.CONTENT_APPLICATION_DATA, b"")) + bytes([count - 1]) * count
 
 
 _MALFORMED: tuple[tuple[str, _Record], ...] = (
@@ -248,17 +248,17 @@ def _react(context: ProbeContext, family: _Family, record: _Record | None) -> st
         request = _request(context, protection)
         with connected.records.patience(_PATIENCE_SECONDS):
             if record is None:
-                connected.records.send(records12.CONTENT_APPLICATION_DATA, request)
+                connected.records.send(wire.CONTENT_APPLICATION_DATA, request)
             else:
                 length = len(request) + protection.mac_bytes + protection.block_bytes
                 padded = record(protection, request, length)
-                connected.records.send_raw(records12.CONTENT_APPLICATION_DATA, protection.encrypt(padded))
+                connected.records.send_raw(wire.CONTENT_APPLICATION_DATA, protection.encrypt(padded))
             return _read(connected.records, context.speaks_http or context.starttls in _REQUESTS)
 
 
 def _request(context: ProbeContext, protection: records12.CbcProtection) -> bytes:
     """Return what the application would answer, filled up with empty lines to whole blocks together with its MAC."""
-    request = _HTTP_REQUEST if context.speaks_http else _REQUESTS.get(context.starttls or "", b"\r\n")
+    request = http_head.SHORT_REQUEST if context.speaks_http else _REQUESTS.get(context.starttls or "", b"\r\n")
     missing = -(len(request) + protection.mac_bytes) % protection.block_bytes
     return request + b"\n" * missing
 
@@ -274,10 +274,8 @@ def _read(records: records12.Records, data_is_an_answer: bool) -> str:
             with records.patience(_PATIENCE_AFTER_ALERT_SECONDS if alerts else _PATIENCE_SECONDS):
                 record = records.receive()
             if record.content == wire.CONTENT_ALERT:
-                reader = wire.Reader(record.body, "an alert")
-                _level, number = reader.number(1), reader.number(1)
-                alerts.append(f"alert {registry.alert_name(number)}")
-            elif record.content == records12.CONTENT_APPLICATION_DATA and record.body and data_is_an_answer:
+                alerts.append(f"alert {wire.decode_alert(record.body).name}")
+            elif record.content == wire.CONTENT_APPLICATION_DATA and record.body and data_is_an_answer:
                 return _ANSWERED
         end = "records without end"
     except records12.ConnectionEndedError as error:

@@ -24,10 +24,9 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilit
     ticketbleed,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.context import ProbeContext
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.finding import Finding
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.finding import LEVELS, Finding
 
-NONE, PASSIVE, ACTIVE, DEEP = "none", "passive", "active", "deep"
-LEVELS = (NONE, PASSIVE, ACTIVE, DEEP)
+_NONE, _PASSIVE, ACTIVE, DEEP = LEVELS
 
 Probe = Callable[[ProbeContext], Mapping[str, Finding]]
 Task = Callable[[], Mapping[str, Finding]]
@@ -67,5 +66,5 @@ def of_all_versions(context: ProbeContext, level: str) -> list[Task]:
 
 
 def _tasks(probes: Mapping[str, tuple[Probe, ...]], context: ProbeContext, level: str) -> list[Task]:
-    levels = {ACTIVE: (ACTIVE,), DEEP: (ACTIVE, DEEP)}.get(level, ())
+    levels = LEVELS[: LEVELS.index(level) + 1]
     return [functools.partial(probe, context) for each in levels for probe in probes.get(each, ())]

@@ -14,26 +14,24 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import handshake12, records12, wire
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import handshake12, http_head, records12, wire
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.probe import ALERT, CLOSED, RESET
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.session import REFUSING_ALERTS
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities import handshaking
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.context import ProbeContext
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.finding import (
-    NOT_APPLICABLE,
     NOT_TESTED,
     NOT_VULNERABLE,
     VULNERABLE,
     Finding,
 )
 
-INSECURE = "insecure_renegotiation"
-CLIENT_INITIATED = "client_initiated_renegotiation"
+_INSECURE = "insecure_renegotiation"
+_CLIENT_INITIATED = "client_initiated_renegotiation"
 
 # Servers that limit renegotiation stop before the tenth: Node.js at 3, F5 at 5, Stormshield at 9.
 _MOST = 10
 _PATIENCE_SECONDS = 3.0
-_REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 
 _KNOWS_RFC_5746 = Finding(NOT_VULNERABLE, "the server answers with renegotiation_info (RFC 5746)")
 
@@ -51,23 +49,21 @@ def probe(context: ProbeContext) -> dict[str, Finding]:
     """Return the findings ``insecure_renegotiation`` and ``client_initiated_renegotiation``."""
     offer = handshaking.best_offer(context)
     if offer is None:
-        nothing_applies, reason = handshaking.why_no_offer(context)
-        finding = Finding(NOT_APPLICABLE if nothing_applies else NOT_TESTED, reason)
-        return {INSECURE: finding, CLIENT_INITIATED: finding}
+        return dict.fromkeys((_INSECURE, _CLIENT_INITIATED), handshaking.without_offer(context))
     secure = wire.RENEGOTIATION_INFO[0] in context.extensions.get(offer.version, ())
     without_extension = dataclasses.replace(offer, renegotiation_info=False)
     try:
         attempt = _believable(context, offer if secure else without_extension, _MOST)
     except handshaking.NotMeasuredError as error:
         failed = Finding(NOT_TESTED, str(error))
-        return {INSECURE: _KNOWS_RFC_5746 if secure else failed, CLIENT_INITIATED: failed}
+        return {_INSECURE: _KNOWS_RFC_5746 if secure else failed, _CLIENT_INITIATED: failed}
     if not secure:
         insecure = _insecure(attempt)
     elif attempt.accepted:
         insecure = _insecure_beside_secure(context, without_extension)
     else:
         insecure = _KNOWS_RFC_5746
-    return {INSECURE: insecure, CLIENT_INITIATED: _client_initiated(attempt)}
+    return {_INSECURE: insecure, _CLIENT_INITIATED: _client_initiated(attempt)}
 
 
 def _insecure_beside_secure(context: ProbeContext, without_extension: handshake12.Offer) -> Finding:
@@ -129,7 +125,7 @@ def _attempt(context: ProbeContext, offer: handshake12.Offer, most: int) -> _Att
 def _still_answers(connected: handshake12.Client) -> bool:
     try:
         with connected.records.patience(_PATIENCE_SECONDS):
-            connected.records.send(records12.CONTENT_APPLICATION_DATA, _REQUEST)
+            connected.records.send(wire.CONTENT_APPLICATION_DATA, http_head.SHORT_REQUEST)
             connected.receive_application_data()
     except (records12.ConnectionEndedError, wire.DecodeError):
         return False

@@ -22,9 +22,8 @@ import os
 from dataclasses import dataclass, field
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import (
-    der,
+    handshake12,
     primitives,
-    records12,
     registry,
     wire,
 )
@@ -40,18 +39,11 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilit
     Finding,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.handshaking import NotMeasuredError
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.wire import HandshakeType
 
 _ROUNDS = 3
 _SHORT_WAIT_SECONDS = 1.0
 
-_PREMASTER_BYTES = 48
-_MIN_KEY_BYTES = _PREMASTER_BYTES + 11
-# Larger numbers would keep the processor busy for the server's pleasure.
-_MAX_KEY_BITS = 8192
-_MAX_EXPONENT_BITS = 64
-
-_CERTIFICATE = 11
-_CLIENT_KEY_EXCHANGE = 16
 # Whole blocks of every cipher, and room for every MAC and tag.
 _FINISHED_BYTES = 80
 # bad_record_mac, decryption_failed, decrypt_error: the answers of a server that has come as far as the Finished.
@@ -64,8 +56,8 @@ _ALONE = "a ClientKeyExchange alone"
 
 def _blocks(size: int, version: int) -> tuple[bytes, ...]:
     """Return a block of each of :data:`_KINDS`, as long as the modulus (RFC 8017 7.2.1, RFC 5246 7.4.7.1)."""
-    padding = _nonzero(size - 3 - _PREMASTER_BYTES)
-    secret = _nonzero(_PREMASTER_BYTES - 2)
+    padding = primitives.nonzero_bytes(size - 3 - handshake12.PREMASTER_BYTES)
+    secret = primitives.nonzero_bytes(handshake12.PREMASTER_BYTES - 2)
     offered = version.to_bytes(2, "big")
     return (
         b"\x00\x02" + padding + b"\x00" + offered + secret,
@@ -74,10 +66,6 @@ def _blocks(size: int, version: int) -> tuple[bytes, ...]:
         b"\x00\x02" + padding + b"\x11\x11\x11" + secret,
         b"\x00\x02" + padding + b"\x00\x02\x02" + secret,
     )
-
-
-def _nonzero(count: int) -> bytes:
-    return bytes(1 + byte % 255 for byte in os.urandom(count))
 
 
 @dataclass(frozen=True)
@@ -193,10 +181,12 @@ def _answer(offer: _Offer, flow: str, kind: int, wait_seconds: float) -> tuple[d
     with dialogue.begin(offer.context, offer.version, (offer.suite,)) as conversation:
         requested = conversation.flight.client_certificate_requested
         exchange = _key_exchange(offer.version, conversation.flight.certificates, kind)
-        spoken = [(wire.CONTENT_HANDSHAKE, wire.handshake_message(_CERTIFICATE, bytes(3)))] if requested else []
-        spoken.append((wire.CONTENT_HANDSHAKE, wire.handshake_message(_CLIENT_KEY_EXCHANGE, exchange)))
+        messages = [wire.handshake_message(HandshakeType.CLIENT_KEY_EXCHANGE, exchange)]
+        if requested:
+            messages.insert(0, wire.handshake_message(HandshakeType.CERTIFICATE, bytes(3)))
+        spoken = [(wire.CONTENT_HANDSHAKE, message) for message in messages]
         if flow == _WHOLE_END:
-            spoken.append((records12.CONTENT_CHANGE_CIPHER_SPEC, b"\x01"))
+            spoken.append((wire.CONTENT_CHANGE_CIPHER_SPEC, b"\x01"))
             spoken.append((wire.CONTENT_HANDSHAKE, os.urandom(_FINISHED_BYTES)))
         conversation.say(wait_seconds, *spoken)
         return conversation.hear(), requested
@@ -204,13 +194,8 @@ def _answer(offer: _Offer, flow: str, kind: int, wait_seconds: float) -> tuple[d
 
 def _key_exchange(version: int, certificates: list[bytes], kind: int) -> bytes:
     """Return the body of a ClientKeyExchange with one of the blocks."""
-    key = der.rsa_public_key(certificates[0]) if certificates else None
-    if key is None:
-        raise NotMeasuredError("the server's certificate has no RSA key")
-    modulus, exponent = key
-    size = (modulus.bit_length() + 7) // 8
-    if size < _MIN_KEY_BYTES or modulus.bit_length() > _MAX_KEY_BITS or exponent.bit_length() > _MAX_EXPONENT_BITS:
-        raise NotMeasuredError("the RSA key of the server's certificate cannot be used")
-    encrypted = primitives.rsa_encrypt_block(modulus, exponent, _blocks(size, version)[kind])
+    modulus, exponent = handshake12.rsa_public_key(certificates)
+    block = _blocks((modulus.bit_length() + 7) // 8, version)[kind]
+    encrypted = primitives.rsa_encrypt_block(modulus, exponent, block)
     # SSL 3.0 does not write the length (RFC 5246 7.4.7.1).
-    return encrypted if version == registry.SSL3 else len(encrypted).to_bytes(2, "big") + encrypted
+    return encrypted if version == registry.SSL3 else wire.vector(encrypted, 2)

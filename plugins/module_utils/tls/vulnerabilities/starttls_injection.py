@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import http_facts, starttls
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.deadline import seconds_left
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.probe import connect
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.context import ProbeContext
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.finding import (
@@ -174,7 +175,7 @@ def _converse(context: ProbeContext, trial: _Trial, injected: bytes) -> bytes:
         try:
             with connect(plain, deadline) as sock:
                 starttls.upgrade(sock, str(context.starttls), session.endpoint.starttls_name, deadline, injected)
-                sock.settimeout(max(0.001, deadline - time.monotonic()))
+                sock.settimeout(seconds_left(deadline))
                 tls = http_facts.permissive_context()
                 with tls.wrap_socket(sock, server_hostname=context.server_name) as secure:
                     return _answers(secure, trial.said, deadline)
@@ -194,8 +195,8 @@ def _answers(secure: ssl.SSLSocket, said: bytes, deadline: float) -> bytes:
     with contextlib.suppress(OSError):  # a server that closed may have answered before
         secure.sendall(said)
     with contextlib.suppress(OSError):  # what was received until then is judged
-        while len(received) < _MOST_BYTES and time.monotonic() < deadline:
-            secure.settimeout(max(0.001, deadline - time.monotonic()))
+        while len(received) < _MOST_BYTES:
+            secure.settimeout(seconds_left(deadline))
             data = secure.recv(4096)
             if not data:
                 break

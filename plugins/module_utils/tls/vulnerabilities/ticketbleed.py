@@ -34,8 +34,7 @@ def probe(context: ProbeContext) -> Finding:
     """Return whether the server pads the session id that it echoes with bytes that are not the client's."""
     offer = handshaking.best_offer(context)
     if offer is None:
-        nothing_applies, reason = handshaking.why_no_offer(context)
-        return Finding(NOT_APPLICABLE if nothing_applies else NOT_TESTED, reason)
+        return handshaking.without_offer(context)
     if not any(wire.SESSION_TICKET[0] in seen for seen in context.extensions.values()):
         return Finding(NOT_APPLICABLE, "the server does not answer with the session ticket extension")
     if context.always_extended_master_secret and registry.TLS13 in context.suites:  # the fault was repaired in 2017

@@ -20,6 +20,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls.offers impor
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.registry import CipherSuite
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.finding import (
     EXPOSED,
+    LEVELS,
     NOT_APPLICABLE,
     NOT_TESTED,
     NOT_VULNERABLE,
@@ -28,7 +29,6 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilit
 )
 
 _TLS10_TO_TLS12 = UP_TO_TLS12[:3]
-_LEVELS = ("none", "passive", "active", "deep")
 
 _Which = Callable[[CipherSuite], bool]
 
@@ -325,7 +325,7 @@ def _judge(name: str, facts: _Facts, probed: Mapping[str, str] | None) -> Findin
 
 def _why_no_probe(facts: _Facts, level: str) -> str:
     asked = str(facts.result.get("vulnerability_tests", "none"))
-    if asked in _LEVELS and _LEVELS.index(asked) >= _LEVELS.index(level):
+    if asked in LEVELS and LEVELS.index(asked) >= LEVELS.index(level):
         return "the probe has no result"
     return f"vulnerability_tests is {asked}: {level} would test it"
 

@@ -99,7 +99,7 @@ wanted 'foreign tests passive'
 # The share of a scanner that cannot be reached is told, and so is what the other has found.
 echo 'scanner2 ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=1' > "${directory}/unreachable.ini"
 fails -i inventory.ini -i "${directory}/unreachable.ini"
-wanted 'not measured: .*nobody'
+wanted 'not measured: .*nobody.*Failed to connect'
 wanted 'own: .*vulnerabilities tested'
 
 # The control node alone, with a minimum; the level of the search is chosen, and so is the guide's version.
@@ -114,3 +114,7 @@ unwanted 'days left'
 alone passes
 wanted 'own tests deep'
 wanted 'foreign tests deep'
+
+# What an option says wrongly fails the run too, with the reason.
+alone fails -e tls_scan_ca_path=/nonexistent/ca.pem
+wanted 'ca_path /nonexistent/ca.pem: it cannot be read'

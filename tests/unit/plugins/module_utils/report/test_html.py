@@ -16,9 +16,12 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.report.html impo
 from ansible_collections.ringmaster.webops.plugins.module_utils.report.model import build_report
 from ansible_collections.ringmaster.webops.tests.unit.plugins.module_utils.report.builders import (
     NOW,
+    RESTART,
     damaged_packages,
     endpoint,
+    heartbleed,
     host,
+    libraries,
     odd_fleet,
 )
 
@@ -171,6 +174,27 @@ def test_policy_allows_the_style_sheet_and_nothing_else() -> None:
 )
 def test_page_tells(told: str) -> None:
     assert told in "".join(page(odd_fleet()).text)
+
+
+@pytest.mark.parametrize(
+    ("measured", "told"),
+    [
+        (libraries(heartbleed=heartbleed(log_coverage={})), "not known: there are no package logs"),
+        (libraries(heartbleed=heartbleed(vulnerable_now=None)), "Heartbleed nownot known"),
+        (libraries(restart_needed=RESTART * 50), "and 10 more"),
+        (libraries(processes_total=None), "none: of the processes seen"),
+        ({"libraries": []}, "The result does not say about restart_needed, heartbleed, not_tested."),
+    ],
+)
+def test_page_tells_what_is_not_known_about_libraries(measured: dict[str, Any], told: str) -> None:
+    assert told in "".join(page([host(tls_libraries=measured)]).text)
+
+
+def test_who_asked_nothing_about_libraries_has_no_column_of_them() -> None:
+    with_libraries, without = host(), host(tls_libraries=None)
+
+    assert "Verified" + "TLS libraries" in "".join(page([with_libraries, without]).text)
+    assert "Verified" + "TLS libraries" not in "".join(page([without]).text)
 
 
 def test_status_is_a_word_and_not_a_colour_alone() -> None:

@@ -17,6 +17,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.report.words imp
     expiry,
     fleet_coverage,
     headline,
+    libraries_word,
 )
 from ansible_collections.ringmaster.webops.tests.unit.plugins.module_utils.report.builders import (
     NOW,
@@ -235,6 +236,25 @@ def test_days_left_at_the_given_moment(days: float, left: int, words: str) -> No
     (row,) = build_report([expiring(days)], NOW).hosts
 
     assert (row.days_left, expiry(row)) == (left, words)
+
+
+@pytest.mark.parametrize(
+    ("measured", "word"),
+    [
+        (None, "not measured"),
+        (libraries(), "in order"),
+        (libraries(not_tested=[{"fact": "processes"}]), "incomplete"),
+        (libraries(restart_needed=RESTART * 2), "2 restarts due"),
+        (libraries(heartbleed=heartbleed(vulnerable_periods=[PERIOD])), "Heartbleed in the past"),
+        (libraries(heartbleed=heartbleed(vulnerable_now=True), restart_needed=RESTART), "Heartbleed"),
+        (libraries(heartbleed=heartbleed(vulnerable_now=None)), "unknown"),
+        ({"libraries": []}, "unknown"),
+    ],
+)
+def test_the_worst_about_libraries_in_a_word(measured: dict[str, Any] | None, word: str) -> None:
+    (row,) = build_report([host(tls_libraries=measured)], NOW).hosts
+
+    assert libraries_word(row.libraries) == word
 
 
 def test_every_host_is_a_row() -> None:

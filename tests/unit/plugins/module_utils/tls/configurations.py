@@ -34,6 +34,7 @@ LONG = "max-age=63072000"
 IDN = "xn--bcher-kva.example"  # bücher.example
 _ADDRESSES = [x509.IPAddress(ipaddress.ip_address(text)) for text in ("127.0.0.1", "::1")]
 NAMES = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.DNSName(IDN), *_ADDRESSES])
+RULES = assess.Rules()
 ROOT = Issued("root", extensions=[(CA, True)])
 
 
@@ -47,11 +48,18 @@ def measure(port: int, anchors: Sequence[str], name: str | None = "localhost", *
     return judge(facts, anchors)
 
 
-def judge(facts: Mapping[str, Any], anchors: Sequence[str], now: datetime.datetime = NOW) -> Result:
+def assessed(
+    facts: Mapping[str, Any], anchors: certificate.Anchors, now: datetime.datetime, rules: assess.Rules = RULES
+) -> Result:
     """Return the result of one endpoint."""
-    found: Any = assess.assess([facts], certificate.Anchors(anchors), now)
+    found: Any = assess.assess([facts], anchors, now, rules)
     (result,) = found["results"]
     return dict(result)
+
+
+def judge(facts: Mapping[str, Any], anchors: Sequence[str], now: datetime.datetime = NOW) -> Result:
+    """Return the result of one endpoint with these authorities, in PEM."""
+    return assessed(facts, certificate.Anchors(anchors), now)
 
 
 def trusted(real: peers.Servers) -> list[str]:

@@ -10,7 +10,6 @@ import contextlib
 import importlib
 import json
 import re
-import shutil
 import socket
 import ssl
 import subprocess
@@ -24,9 +23,22 @@ import jsonschema
 import pytest
 import trustme
 
+from .....peers import servers as peers
+
 SCHEMA = Path(__file__).resolve().parents[5] / "docs" / "schemas" / "tls_endpoint_info-2.0.json"
 
 Handler = Callable[[socket.socket, int], None]
+
+
+def installed(name: str) -> str:
+    """Return the path of a program; a test that needs one that is not installed is skipped."""
+    try:
+        return _program(name)
+    except peers.MissingProgramError:
+        pytest.skip(f"the program {name} is not installed")
+
+
+_program = peers.program
 
 
 @dataclass
@@ -59,13 +71,16 @@ class Servers:
         return str(chain), str(key)
 
     def openssl(self, *options: str, key_type: trustme.KeyType = trustme.KeyType.RSA) -> int:
-        """Start ``openssl s_server`` with a certificate for localhost; return its port."""
-        program = shutil.which("openssl", path="/usr/bin:/bin:/usr/local/bin")
-        if program is None:
-            pytest.skip("the program openssl is not installed")
+        """Start ``openssl s_server`` as a web server with a certificate for localhost; return its port."""
+        return self.openssl_terminal("-www", *options, key_type=key_type)
+
+    def openssl_terminal(self, *options: str, key_type: trustme.KeyType = trustme.KeyType.RSA) -> int:
+        """Start ``openssl s_server``, which says what is typed at its terminal: nothing; return its port."""
         chain, key = self.files(key_type=key_type)
-        command = [program, "s_server", "-accept", "127.0.0.1:0", "-cert", chain, "-key", key, "-www", *options]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        files = ["-cert", chain, "-key", key]
+        command = [installed("openssl"), "s_server", "-accept", "127.0.0.1:0", *files, *options]
+        pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nothing, text=True)
         self._stack.callback(self._end, process)
         assert process.stdout is not None
         for line in process.stdout:
@@ -77,9 +92,7 @@ class Servers:
     @staticmethod
     def _end(process: subprocess.Popen[str]) -> None:
         process.kill()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        process.communicate()
 
     def stub(self, handler: Handler) -> Stub:
         """Start a server that gives each connection, with its number from 1, to ``handler`` in a thread."""
@@ -162,30 +175,18 @@ def _copy(source: socket.socket, sink: socket.socket) -> None:
         sink.shutdown(socket.SHUT_WR)
 
 
-def _validator(part: str) -> jsonschema.Draft202012Validator:
-    """Return what holds a part of a result against the published schema."""
-    schema = json.loads(SCHEMA.read_text())
-    return jsonschema.Draft202012Validator({**schema, **schema["$defs"].get(part, {})})
-
-
 @pytest.fixture(autouse=True)
 def _every_result_has_the_published_form(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hold each result that a test gets against the schema."""
+    """Hold all results that a test gets against the schema."""
     assess = importlib.import_module("ansible_collections.ringmaster.webops.plugins.module_utils.tls.assess")
-    whole, one = assess.assess, assess.assess_endpoint
+    whole = assess.assess
 
     def valid_results(*arguments: object, **options: object) -> dict[str, Any]:
         results = whole(*arguments, **options)
-        _validator("").validate(results)
+        jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).validate(results)
         return results
 
-    def valid_result(*arguments: object, **options: object) -> dict[str, Any]:
-        result = one(*arguments, **options)
-        _validator("result").validate({**result})
-        return result
-
     monkeypatch.setattr(assess, "assess", valid_results)
-    monkeypatch.setattr(assess, "assess_endpoint", valid_result)
 
 
 @pytest.fixture(scope="session")
@@ -198,3 +199,11 @@ def servers(tmp_path: Path, ca: trustme.CA) -> Iterator[Servers]:
     started = Servers(tmp_path, ca)
     yield started
     started.close()
+
+
+@pytest.fixture
+def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[peers.Servers]:
+    """Give what starts servers of every make, each with its program if that is installed."""
+    monkeypatch.setattr(peers, "program", installed)
+    with peers.Servers(tmp_path) as started:
+        yield started

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-import shutil
 import ssl
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 from hypothesis import strategies as st
+
+from .conftest import installed
 
 NOW = datetime.datetime(2026, 6, 1, 12, tzinfo=datetime.timezone.utc)
 DAY = datetime.timedelta(days=1)
@@ -91,10 +91,7 @@ RSA_KEY = rsa.generate_private_key(65537, 2048)
 
 def openssl(directory: Path, *arguments: str) -> bytes:
     """Run the program openssl in a directory; return what it prints."""
-    program = shutil.which("openssl", path="/usr/bin:/bin:/usr/local/bin")
-    if program is None:
-        pytest.skip("the program openssl is not installed")
-    done = subprocess.run([program, *arguments], cwd=directory, capture_output=True, check=False)
+    done = subprocess.run([installed("openssl"), *arguments], cwd=directory, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
 

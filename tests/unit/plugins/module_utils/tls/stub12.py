@@ -15,7 +15,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import MeasurementError
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import (
@@ -32,20 +32,20 @@ VERSION = registry.TLS12
 
 
 def message(kind: int, body: bytes = b"") -> bytes:
-    return bytes([kind]) + len(body).to_bytes(3, "big") + body
+    return wire.handshake_message(kind, body)
 
 
 def record(content: int, body: bytes) -> bytes:
-    return struct.pack("!BHH", content, VERSION, len(body)) + body
+    return wire.record(content, VERSION, body)
 
 
 def server_hello(random: bytes, session_id: bytes = b"", extensions: bytes = b"", suite: int = SUITE) -> bytes:
-    body = struct.pack("!H", VERSION) + random + bytes([len(session_id)]) + session_id + struct.pack("!HB", suite, 0)
-    return message(2, body + struct.pack("!H", len(extensions)) + extensions)
+    body = struct.pack("!H", VERSION) + random + wire.vector(session_id, 1) + struct.pack("!HB", suite, 0)
+    return message(2, body + wire.vector(extensions, 2))
 
 
 def key_exchange(public: bytes, group: int = GROUP) -> bytes:
-    return message(12, b"\x03" + struct.pack("!H", group) + bytes([len(public)]) + public)
+    return message(12, b"\x03" + struct.pack("!H", group) + wire.vector(public, 1))
 
 
 @dataclass
@@ -54,19 +54,15 @@ class ClientHello:
 
     random: bytes
     session_id: bytes
-    extensions: dict[int, bytes] = field(default_factory=dict)
+    extensions: dict[int, bytes]
 
 
 def decode_client_hello(body: bytes) -> ClientHello:
     reader = wire.Reader(body, "the ClientHello")
     reader.number(2)
-    hello = ClientHello(reader.take(32), reader.vector(1))
+    random, session_id = reader.take(32), reader.vector(1)
     reader.vector(2), reader.vector(1)
-    extensions = wire.Reader(reader.vector(2), "the extensions")
-    while extensions.left:
-        kind = extensions.number(2)
-        hello.extensions[kind] = extensions.vector(2)
-    return hello
+    return ClientHello(random, session_id, wire.decode_extensions(reader.vector(2)))
 
 
 def serving(behave: Callable[[Server12, int], object]) -> Callable[[socket.socket, int], None]:
@@ -107,7 +103,7 @@ class Server12:
         client, server = self._keys(master, hello.random, random)
         self._receive_finished(client)
         if ticket:
-            self.send(message(4, struct.pack("!IH", 300, len(ticket)) + ticket))
+            self.send(message(4, struct.pack("!I", 300) + wire.vector(ticket, 2)))
         self._send_finished(server, master, wrong_finished)
         return master
 

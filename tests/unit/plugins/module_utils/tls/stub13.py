@@ -31,27 +31,22 @@ X25519 = 0x001D
 DER = b"not a certificate, but nobody looks"
 
 
-def vector(content: bytes, length_bytes: int) -> bytes:
-    return len(content).to_bytes(length_bytes, "big") + content
-
-
 def extensions(*pairs: tuple[int, bytes]) -> bytes:
-    return vector(b"".join(kind.to_bytes(2, "big") + vector(content, 2) for kind, content in pairs), 2)
+    return wire.vector(b"".join(kind.to_bytes(2, "big") + wire.vector(content, 2) for kind, content in pairs), 2)
 
 
 def certificate_message(*chain: bytes, leaf: tuple[tuple[int, bytes], ...] = ()) -> bytes:
-    entries = [vector(der, 3) + extensions(*(leaf if place == 0 else ())) for place, der in enumerate(chain)]
-    return b"\x00" + vector(b"".join(entries), 3)
+    entries = [wire.vector(der, 3) + extensions(*(leaf if place == 0 else ())) for place, der in enumerate(chain)]
+    return b"\x00" + wire.vector(b"".join(entries), 3)
 
 
 def ticket_message(identity: bytes = b"ticket", lifetime_seconds: int = 60, early_data: bytes | None = None) -> bytes:
     early = () if early_data is None else ((42, early_data),)
-    return (
-        lifetime_seconds.to_bytes(4, "big") + bytes(4) + vector(b"\x00", 1) + vector(identity, 2) + extensions(*early)
-    )
+    begin = lifetime_seconds.to_bytes(4, "big") + bytes(4) + wire.vector(b"\x00", 1)
+    return begin + wire.vector(identity, 2) + extensions(*early)
 
 
-VERIFY = b"\x08\x04" + vector(b"not verified", 2)
+VERIFY = b"\x08\x04" + wire.vector(b"not verified", 2)
 
 
 class Server13:
@@ -90,9 +85,9 @@ class Server13:
         """Send a ServerHello; what is not given is right."""
         private, public = primitives.generate_share(X25519)
         if share is None:
-            share = X25519.to_bytes(2, "big") + vector(public, 2)
+            share = X25519.to_bytes(2, "big") + wire.vector(public, 2)
         fields = ((43, version.to_bytes(2, "big")), *(((51, share),) if share else ()), *more)
-        body = b"\x03\x03" + random + vector(self.session_id if session_id is None else session_id, 1)
+        body = b"\x03\x03" + random + wire.vector(self.session_id if session_id is None else session_id, 1)
         message = wire.handshake_message(2, body + suite.to_bytes(2, "big") + b"\x00" + extensions(*fields))
         if random == wire.HELLO_RETRY_REQUEST_RANDOM:
             self.transcript.fold("sha256")

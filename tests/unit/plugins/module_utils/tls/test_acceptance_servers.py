@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +29,7 @@ from .configurations import (
     IDN,
     ROOT,
     Start,
+    assessed,
     gnutls,
     judge,
     leaf,
@@ -67,21 +67,6 @@ if TYPE_CHECKING:
     from .conftest import Handler, Servers
 
 CBC_TOO = f"{peers.INTERMEDIATE_CIPHERS}:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0"
-
-
-@pytest.fixture
-def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[peers.Servers]:
-    find = peers.program
-
-    def program(name: str) -> str:
-        try:
-            return find(name)
-        except peers.MissingProgramError:
-            pytest.skip(f"the program {name} is not installed")
-
-    monkeypatch.setattr(peers, "program", program)
-    with peers.Servers(tmp_path) as started:
-        yield started
 
 
 # --- real servers: the grade that they deserve, and why
@@ -259,7 +244,7 @@ def test_case_07_is_what_mozilla_calls_modern(real: peers.Servers) -> None:
 def test_case_09_is_old_for_mozilla(real: peers.Servers) -> None:
     port = site(protocols="TLSv1 TLSv1.1 TLSv1.2 TLSv1.3", ciphers=CBC_TOO)(real)
     (facts,) = scan.scan_targets([f"localhost:{port}"], scan.Options())
-    found = assess.assess_endpoint(facts, certificate.Anchors(trusted(real)), NOW, assess.Rules("5.8"))
+    found = assessed(facts, certificate.Anchors(trusted(real)), NOW, assess.Rules("5.8"))
     profiles: Any = found["mozilla"]
     statuses = {
         name: {item["item"]: item["status"] for item in profiles["profiles"][name]["items"]}

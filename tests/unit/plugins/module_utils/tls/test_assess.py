@@ -16,6 +16,8 @@ import trustme
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import assess, certificate, policy, registry
 
+from .configurations import assessed
+
 NOW = datetime.datetime.now(datetime.timezone.utc)
 
 
@@ -72,7 +74,7 @@ def facts(ca: trustme.CA, complete: bool, host: str = "www.example.com") -> dict
 def test_a_chain_that_was_not_seen_is_no_distrust(
     ca: trustme.CA, complete: bool, trusted: bool | None, reason: str, letter: str, missing: list[str]
 ) -> None:
-    result: Any = assess.assess_endpoint(facts(ca, complete), certificate.Anchors([]), NOW)
+    result: Any = assessed(facts(ca, complete), certificate.Anchors([]), NOW)
     trust = result["certificates"][0]["trust"]
     assert (trust["trusted"], trust["reason"], bool(trust["detail"])) == (trusted, reason, True)
     assert (result["grade"], result["grade_missing_facts"]) == (letter, missing)
@@ -80,13 +82,13 @@ def test_a_chain_that_was_not_seen_is_no_distrust(
 
 def test_a_leaf_that_an_anchor_issued_needs_no_chain(ca: trustme.CA) -> None:
     anchors = certificate.Anchors([ca.cert_pem.bytes().decode()])
-    result: Any = assess.assess_endpoint(facts(ca, False), anchors, NOW)
+    result: Any = assessed(facts(ca, False), anchors, NOW)
     assert result["certificates"][0]["trust"]["trusted"] is True
 
 
 def test_the_name_that_was_asked_for_counts(ca: trustme.CA) -> None:
     anchors = certificate.Anchors([ca.cert_pem.bytes().decode()])
-    result: Any = assess.assess_endpoint(facts(ca, True, "other.example.com"), anchors, NOW)
+    result: Any = assessed(facts(ca, True, "other.example.com"), anchors, NOW)
     assert (result["grade"], result["grade_trust_ignored"]) == ("M", "A")
 
 
@@ -100,7 +102,7 @@ def test_certificates_that_are_no_certificates_end_nothing(ca: trustme.CA) -> No
 
 @pytest.mark.parametrize(("leaf", "chain"), [("rsa-with-md5", "rsa-with-sha256"), ("rsa-with-sha256", "rsa-with-md5")])
 def test_the_signatures_of_leaf_and_chain_count_and_a_roots_does_not(ca: trustme.CA, leaf: str, chain: str) -> None:
-    result: Any = assess.assess_endpoint(facts(ca, True), certificate.Anchors([]), NOW)
+    result: Any = assessed(facts(ca, True), certificate.Anchors([]), NOW)
     result["certificates"][0]["leaf"]["signature_algorithm"] = leaf
     result["certificates"][0]["chain"] = [
         {"signature_algorithm": chain, "self_issued": False},
@@ -120,7 +122,7 @@ def test_a_result_is_held_against_the_guideline_and_the_policies(ca: trustme.CA)
         }
     )
     rules = assess.Rules("5.8", (own,))
-    result: Any = assess.assess_endpoint(facts(ca, True), certificate.Anchors([]), NOW, rules)
+    result: Any = assessed(facts(ca, True), certificate.Anchors([]), NOW, rules)
     assert (result["mozilla"]["version"], sorted(result["mozilla"]["profiles"])) == (
         "5.8",
         ["intermediate", "modern", "old"],
@@ -137,7 +139,7 @@ def test_what_cannot_be_measured_is_held_against_nothing(ca: trustme.CA) -> None
     unreachable = {key: value for key, value in facts(ca, True).items() if key in keys}
     error = {"kind": "timeout", "message": "no connection", "remedy": "Check the firewall"}
     unreachable.update(reachable=False, error=error)
-    result = assess.assess_endpoint(unreachable, certificate.Anchors([]), NOW)
+    result = assessed(unreachable, certificate.Anchors([]), NOW)
     assert (result["mozilla"], result["policies"]) == (None, [])
 
 

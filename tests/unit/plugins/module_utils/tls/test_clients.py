@@ -11,7 +11,6 @@ import datetime
 import json
 import os
 import socket
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -711,16 +710,12 @@ _SERVERS: dict[str, tuple[Start, set[str], bool]] = {
 
 
 @pytest.mark.parametrize("name", _SERVERS)
-def test_a_real_server_does_what_the_simulation_says(name: str, tmp_path: Path) -> None:
+def test_a_real_server_does_what_the_simulation_says(name: str, real: peers.Servers) -> None:
     start, unknown, groups_known = _SERVERS[name]
-    with peers.Servers(tmp_path) as real:
-        try:
-            port = start(real)
-        except peers.MissingProgramError as error:
-            pytest.skip(f"the program {error} is not installed")
-        found = _by_name(_facts(port))
-        endpoint = probe.Endpoint(socket.AF_INET, "127.0.0.1", port)
-        outcomes = {client.name: probe.ask(endpoint, _hello(client), 10) for client in client_table.CLIENTS}
+    port = start(real)
+    found = _by_name(_facts(port))
+    endpoint = probe.Endpoint(socket.AF_INET, "127.0.0.1", port)
+    outcomes = {client.name: probe.ask(endpoint, _hello(client), 10) for client in client_table.CLIENTS}
     for client in client_table.CLIENTS:
         assert not _compare(client, found[client.name], outcomes[client.name])
     assert {client for client, entry in found.items() if entry["connects"] is None} == unknown

@@ -14,13 +14,14 @@ import trustme
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import (
-    assess,
     certificate,
     drift,
     mozilla,
     registry,
     scan,
 )
+
+from .configurations import assessed
 
 if TYPE_CHECKING:
     from tests.unit.plugins.module_utils.tls.conftest import Servers
@@ -281,7 +282,7 @@ def test_real_servers_before_and_after_a_change_of_configuration(servers: Server
         ("-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256:AES128-SHA", "-groups", "X25519"),
     ):
         (facts,) = scan.scan_targets([f"localhost:{servers.openssl(*options)}"], scan.Options())
-        results.append(assess.assess_endpoint(facts, anchors, now))
+        results.append(assessed(facts, anchors, now))
     strong, weak = results
     weak["target"] = strong["target"]  # as if it were the same port
     found = drift.drift(strong, weak)

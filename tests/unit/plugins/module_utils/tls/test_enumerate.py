@@ -73,6 +73,37 @@ def test_a_tls13_list_that_the_end_contradicts_has_a_gap() -> None:
     assert (len(banned.suites.accepted), bool(banned.suites.gap), bool(banned.groups.gap)) == (2, True, True)
 
 
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        (Reply(refused=True, alert=70), True),
+        (answer(registry.TLS10, SUITES[0], 0x001D), True),
+        (REFUSED, False),
+        (Reply(reason="the connection broke, twice"), False),
+    ],
+    ids=["alert protocol_version", "an older version", "alert handshake_failure", "no answer"],
+)
+def test_an_answer_without_the_version_is_told(last: Reply, expected: bool) -> None:
+    server = Server(SUITES[:4], patience=3)
+    first = server.tls12(SUITES[: enumeration.CHUNK])
+
+    def tls12(suites: tuple[int, ...]) -> Reply:
+        reply = server.tls12(suites)
+        return reply if reply.flight else last
+
+    found = enumeration.enumerate_suites(tls12, registry.TLS12, SUITES, first)
+    assert (bool(found.accepted), found.version_refused) == (True, expected)
+    server13 = Server(registry.TLS13_CIPHER_SUITES[:2], registry.TLS13_GROUPS[:2])
+
+    def tls13(suites: tuple[int, ...], groups: tuple[int, ...]) -> Reply:
+        reply = server13.tls13(suites, groups)
+        return reply if reply.flight else last
+
+    lists = registry.TLS13_CIPHER_SUITES, registry.TLS13_GROUPS
+    found13 = enumeration.enumerate_tls13(tls13, *lists, tls13(*lists))
+    assert (found13.suites.version_refused, found13.groups.version_refused) == (expected, expected)
+
+
 def test_suites_and_groups_in_few_questions() -> None:
     for suites, groups, asked in ((3, 4, 7), (3, 3, 6), (5, 10, 13), (3, 1, 6), (1, 3, 6)):
         server = Server(registry.TLS13_CIPHER_SUITES[:suites], registry.TLS13_GROUPS[1 : 1 + groups])

@@ -52,6 +52,25 @@ def test_answers_that_disagree_are_told() -> None:
     same, other = flight(EXTENDED_MASTER_SECRET), flight()
     assert flights.disagreeing([*named("TLSv1.2", same, same), *named("TLSv1.1", other)]) == []
     assert flights.disagreeing(named("TLSv1.2", same, other)) == ["TLSv1.2"]
+    assert flights.disagreeing(named("TLSv1.2", flight(RENEGOTIATION_INFO), other)) == ["TLSv1.2"]
+
+
+@pytest.mark.parametrize(
+    ("version", "end", "accepted", "promised"),
+    [
+        (registry.TLS12, b"DOWNGRD\x01", (registry.TLS12,), {registry.TLS13}),
+        (registry.TLS12, b"DOWNGRD\x01", (registry.TLS12, registry.TLS13), set()),
+        (registry.TLS12, bytes(8), (registry.TLS12,), set()),
+        (registry.TLS10, b"DOWNGRD\x00", (registry.TLS10,), {registry.TLS12, registry.TLS13}),
+        (registry.TLS10, b"DOWNGRD\x00", (registry.TLS10, registry.TLS13), set()),
+    ],
+)
+def test_a_sentinel_promises_a_version_above(
+    version: int, end: bytes, accepted: tuple[int, ...], promised: set[int]
+) -> None:
+    hello = wire.ServerHello(version, bytes(24) + end, 0xC02F, 0, {}, False, None)
+    seen = named(registry.VERSION_NAMES[version], wire.Flight(server_hello=hello, complete=True))
+    assert flights.versions_above(seen, accepted) == promised
 
 
 @pytest.mark.parametrize(

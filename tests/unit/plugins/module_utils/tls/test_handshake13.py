@@ -11,9 +11,7 @@ import contextlib
 import dataclasses
 import datetime
 import random
-import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,6 +39,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls.handshake13 
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.records12 import ConnectionEndedError
 
+from .....peers import servers as peers
 from .conftest import Servers
 from .stub13 import (
     DER,
@@ -52,7 +51,6 @@ from .stub13 import (
     extensions,
     serving,
     ticket_message,
-    vector,
 )
 
 OFFER = Offer13(handshake13.SUITES, handshake13.GROUPS, "localhost")
@@ -195,8 +193,8 @@ def test_a_stapled_response(servers: Servers) -> None:
 def test_certificate_timestamps(servers: Servers) -> None:
     # What OpenSSL adds to the certificate on request (SSL_EXT_CLIENT_HELLO, SSL_EXT_TLS1_3_CERTIFICATE): not checked.
     path = servers.directory / "serverinfo.pem"
-    scts = vector(vector(b"a timestamp", 2), 2)
-    path.write_text(_pem("SERVERINFOV2 FOR SCT", b"\x00\x00\x10\x80" + b"\x00\x12" + vector(scts, 2)))
+    scts = wire.vector(wire.vector(b"a timestamp", 2), 2)
+    path.write_text(_pem("SERVERINFOV2 FOR SCT", b"\x00\x00\x10\x80" + b"\x00\x12" + wire.vector(scts, 2)))
     assert handshake(servers.openssl("-serverinfo", str(path))).sct_list == scts
 
 
@@ -275,37 +273,9 @@ def test_secrets_are_not_shown() -> None:
 # --- other servers
 
 
-@pytest.fixture
-def gnutls(servers: Servers) -> Iterator[Callable[..., int]]:
-    """Return what starts gnutls-serv with both kinds of keys, and gives its port."""
-    program = shutil.which("gnutls-serv", path="/usr/bin:/bin:/usr/local/bin")
-    if program is None:
-        pytest.skip("the program gnutls-serv is not installed")
-    running: list[subprocess.Popen[bytes]] = []
-
-    def start(*options: str) -> int:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = int(free.getsockname()[1])
-        command = [program, "--http", "--quiet", f"--port={port}", *options]
-        for key_type in (trustme.KeyType.ECDSA, trustme.KeyType.RSA):
-            chain, key = servers.files(key_type=key_type)
-            command += [f"--x509certfile={chain}", f"--x509keyfile={key}"]
-        running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        for _attempt in range(100):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                return port
-            time.sleep(0.05)
-        raise AssertionError("gnutls-serv does not listen")
-
-    yield start
-    for process in running:
-        process.kill()
-        process.wait()
-
-
 @pytest.mark.parametrize(("schemes", "key_type"), KEY_TYPES, ids=["RSA", "ECDSA"])
-def test_gnutls(gnutls: Callable[..., int], schemes: tuple[int, ...], key_type: str) -> None:
-    port = gnutls("--disable-client-cert")
+def test_gnutls(real: peers.Servers, schemes: tuple[int, ...], key_type: str) -> None:
+    port = real.gnutls("NORMAL", "--disable-client-cert")
     offer = dataclasses.replace(OFFER, schemes=schemes)
     established, client, answer = visit(port, offer)
     assert flights.key_type(established.certificates[0]) == key_type
@@ -314,11 +284,12 @@ def test_gnutls(gnutls: Callable[..., int], schemes: tuple[int, ...], key_type: 
     assert visit(port, resuming(offer, client))[0].resumed
 
 
-def test_gnutls_with_everything_else(gnutls: Callable[..., int], servers: Servers) -> None:
-    path = servers.directory / "response.der"
-    path.write_bytes(ocsp_response(servers.ca))
-    port = gnutls(f"--ocsp-response={path}", "--ignore-ocsp-response-errors", "--earlydata", "--maxearlydata=3000")
-    port_p384 = gnutls("--priority=NORMAL:-GROUP-ALL:+GROUP-SECP384R1")
+def test_gnutls_with_everything_else(real: peers.Servers) -> None:
+    path = real.path("response.der")
+    path.write_bytes(ocsp_response(real.issuer))
+    stapled = (f"--ocsp-response={path}", "--ignore-ocsp-response-errors")
+    port = real.gnutls("NORMAL", *stapled, "--earlydata", "--maxearlydata=3000")
+    port_p384 = real.gnutls("NORMAL:-GROUP-ALL:+GROUP-SECP384R1")
     established, client, _answer = visit(port)
     assert established.client_certificate_requested
     assert client.tickets[0].max_early_data_bytes == 3000
@@ -514,7 +485,7 @@ BROKEN: dict[str, tuple[Steps, str]] = {
     "another version": (hello(version=registry.TLS12), "version 0x0303"),
     "no such suite": (hello(suite=0x1399), "cipher suite"),
     "another session id": (hello(session_id=bytes(32)), "session id"),
-    "a share of another group": (hello(share=b"\x00\x17" + vector(b"\x04" + bytes(64), 2)), "no key share"),
+    "a share of another group": (hello(share=b"\x00\x17" + wire.vector(b"\x04" + bytes(64), 2)), "no key share"),
     "no share": (hello(share=b""), "no key share"),
     "a share that is cut short": (hello(share=b"\x00\x1d\x00\x20\x00"), "cut short"),
     "a ticket that nobody offered": (hello(more=((41, b"\x00\x00"),)), "not offered"),
@@ -608,7 +579,7 @@ def test_a_ticket_goes_with_the_hash_that_a_retry_request_selects(servers: Serve
 
 
 def test_a_cookie_comes_back_as_it_was(servers: Servers) -> None:
-    cookie = (44, vector(b"cookie", 2))
+    cookie = (44, wire.vector(b"cookie", 2))
     first, second = hellos_to(servers, OFFER, {"share": b"", "more": (cookie,)})
     assert (first.get(44), second[44]) == (None, cookie[1])
     assert first[51] == second[51]
@@ -639,7 +610,7 @@ def test_the_answer_to_a_request_for_a_certificate_repeats_its_context(servers: 
 
     def steps(server: Server13) -> None:
         server.begin()
-        for kind, body in (FLIGHT[0], (13, vector(b"context", 1) + extensions()), *FLIGHT[1:]):
+        for kind, body in (FLIGHT[0], (13, wire.vector(b"context", 1) + extensions()), *FLIGHT[1:]):
             server.send(kind, body)
         server.send_finished()
         answers.append(server.receive_finished())
@@ -647,7 +618,7 @@ def test_the_answer_to_a_request_for_a_certificate_repeats_its_context(servers: 
 
     established, _client, _answer = visit(stubbed(servers, steps))
     assert established.client_certificate_requested
-    assert answers == [wire.handshake_message(11, vector(b"context", 1) + bytes(3))]
+    assert answers == [wire.handshake_message(11, wire.vector(b"context", 1) + bytes(3))]
 
 
 def test_an_alert_is_told_by_name_whether_it_is_encrypted_or_not(servers: Servers) -> None:
@@ -790,7 +761,7 @@ def test_nothing_else_is_raised_for_mutated_flights(servers: Servers) -> None:
             handshake(port)
 
 
-STAPLED = ((5, b"\x01" + vector(b"response", 3)), (18, b"timestamps"))
+STAPLED = ((5, b"\x01" + wire.vector(b"response", 3)), (18, b"timestamps"))
 MUTATED = (
     (8, extensions((16, b"\x00\x03\x02h2"))),
     (13, b"\x01x\x00\x00"),

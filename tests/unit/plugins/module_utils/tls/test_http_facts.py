@@ -100,6 +100,12 @@ def status(exchange: http_facts.Exchange) -> object:
     return exchange.http and exchange.http["status"]
 
 
+def test_a_protocol_has_the_same_name_from_the_interpreter(servers: Servers) -> None:
+    port = servers.openssl("-tls1", "-cipher", "ALL:@SECLEVEL=0")
+    visit = http_facts.visit(session_with(port).endpoint, "localhost", "localhost", 5)
+    assert (visit.protocol, visit.failure) == ("TLSv1.0", "")
+
+
 def test_a_visit_of_our_own_tells_more_than_the_interpreters(servers: Servers) -> None:
     port = servers.openssl("-verify", "1")
     session = session_with(port)

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import messages13, wire
 
-from .stub13 import certificate_message, extensions, ticket_message, vector
+from .stub13 import certificate_message, extensions, ticket_message
 
-OCSP = b"\x01" + vector(b"response", 3)
+OCSP = b"\x01" + wire.vector(b"response", 3)
 DECODERS: tuple[Callable[[bytes], object], ...] = (
     messages13.decode_encrypted_extensions,
     messages13.decode_certificates,
@@ -30,12 +30,12 @@ DECODERS: tuple[Callable[[bytes], object], ...] = (
 def test_what_is_stapled_to_the_leaf_alone_counts() -> None:
     body = certificate_message(b"leaf", b"issuer", leaf=((5, OCSP), (18, b"scts")))
     assert messages13.decode_certificates(body) == messages13.Certificates((b"leaf", b"issuer"), b"response", b"scts")
-    entries = vector(b"leaf", 3) + extensions() + vector(b"issuer", 3) + extensions((5, OCSP), (18, b"scts"))
-    certificates = messages13.decode_certificates(b"\x00" + vector(entries, 3))
+    entries = wire.vector(b"leaf", 3) + extensions() + wire.vector(b"issuer", 3) + extensions((5, OCSP), (18, b"scts"))
+    certificates = messages13.decode_certificates(b"\x00" + wire.vector(entries, 3))
     assert (certificates.stapled_ocsp, certificates.sct_list) == (None, None)
 
 
-@pytest.mark.parametrize("leaf", [(), ((5, b"\x02" + vector(b"list", 3)),), ((5, b"\x01\x00\x00\x00"), (18, b""))])
+@pytest.mark.parametrize("leaf", [(), ((5, b"\x02" + wire.vector(b"list", 3)),), ((5, b"\x01\x00\x00\x00"), (18, b""))])
 def test_nothing_is_stapled(leaf: tuple[tuple[int, bytes], ...]) -> None:
     certificates = messages13.decode_certificates(certificate_message(b"leaf", leaf=leaf))
     assert (certificates.stapled_ocsp, certificates.sct_list) == (None, None)
@@ -53,7 +53,7 @@ def test_a_ticket(early_data: bytes | None, most: int) -> None:
     [
         (messages13.decode_encrypted_extensions, extensions((16, b"\x00\x03\x02h2"))),
         (messages13.decode_certificates, certificate_message(b"leaf", leaf=((5, OCSP),))),
-        (messages13.decode_request_context, vector(b"context", 1)),
+        (messages13.decode_request_context, wire.vector(b"context", 1)),
         (messages13.decode_signature_scheme, b"\x08\x04"),
         (messages13.decode_new_session_ticket, ticket_message(early_data=bytes(4))),
     ],

@@ -6,18 +6,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import re
 import socket
 import struct
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-import trustme
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities import handshaking, renegotiation
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.context import ProbeContext
@@ -25,7 +20,6 @@ from ansible_collections.ringmaster.webops.tests.unit.plugins.module_utils.tls i
 from ansible_collections.ringmaster.webops.tests.unit.plugins.module_utils.tls.conftest import Servers
 from ansible_collections.ringmaster.webops.tests.unit.plugins.module_utils.tls.vulnerabilities.clear_servers import (
     context_of,
-    gnutls,
 )
 
 from .....peers import servers as peers
@@ -53,23 +47,6 @@ def statuses(asked: ProbeContext) -> tuple[str, str, int]:
 # --- real servers
 
 
-@contextlib.contextmanager
-def openssl(servers: Servers, *options: str) -> Iterator[int]:
-    """Run ``openssl s_server`` as a terminal: as a web server it waits a second before each renegotiation."""
-    chain, key = servers.files(key_type=trustme.KeyType.RSA)
-    command = ["openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", chain, "-key", key, "-tls1_2", *options]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    assert process.stdout is not None
-    try:
-        lines = (re.match(rb"ACCEPT .*:(\d+)$", line.strip()) for line in process.stdout)
-        accepting = next(filter(None, lines), None)
-        assert accepting is not None
-        yield int(accepting.group(1))
-    finally:
-        process.kill()
-        process.communicate()
-
-
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -81,8 +58,9 @@ def openssl(servers: Servers, *options: str) -> Iterator[int]:
     ids=["as it comes", "none", "of clients", "of clients, old ones too"],
 )
 def test_openssl(servers: Servers, options: list[str], expected: tuple[str, str, int]) -> None:
-    with openssl(servers, *options) as port:
-        assert statuses(context(port, secure=True)) == expected
+    """As a web server it would wait a second before each renegotiation."""
+    port = servers.openssl_terminal("-tls1_2", *options)
+    assert statuses(context(port, secure=True)) == expected
 
 
 @pytest.mark.parametrize(
@@ -93,18 +71,9 @@ def test_openssl(servers: Servers, options: list[str], expected: tuple[str, str,
         ("%DISABLE_SAFE_RENEGOTIATION", False, ("vulnerable", "vulnerable", 1)),
     ],
 )
-def test_gnutls(servers: Servers, priorities: str, secure: bool, expected: tuple[str, str, int]) -> None:
-    with gnutls(servers, f"--priority=NORMAL:-VERS-TLS1.3:{priorities}") as port:
-        assert statuses(context(port, secure)) == expected
-
-
-@pytest.fixture
-def real(tmp_path: Path) -> Iterator[peers.Servers]:
-    try:
-        with peers.Servers(tmp_path) as started:
-            yield started
-    except peers.MissingProgramError as missing:
-        pytest.skip(f"the program {missing} is not installed")
+def test_gnutls(real: peers.Servers, priorities: str, secure: bool, expected: tuple[str, str, int]) -> None:
+    port = real.gnutls(f"NORMAL:-VERS-TLS1.3:{priorities}")
+    assert statuses(context(port, secure)) == expected
 
 
 @pytest.mark.parametrize(
@@ -258,9 +227,9 @@ def test_what_cannot_be_believed_is_not_tested(
 
 def test_a_server_that_fails_beside_is_not_tested_for_old_clients(servers: Servers) -> None:
     """It renegotiates with RFC 5746, and ends each connection without it before the handshake is complete."""
-    with openssl(servers, "-client_renegotiation") as port:
-        proxy = servers.forward(port, lambda _connection, number: number > 1)
-        found = renegotiation.probe(context(proxy.port, secure=True))
+    port = servers.openssl_terminal("-tls1_2", "-client_renegotiation")
+    proxy = servers.forward(port, lambda _connection, number: number > 1)
+    found = renegotiation.probe(context(proxy.port, secure=True))
     assert found["client_initiated_renegotiation"].status == "vulnerable"
     assert found["insecure_renegotiation"].status == "not_tested"
 

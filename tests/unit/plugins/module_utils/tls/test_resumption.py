@@ -7,8 +7,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -64,15 +62,6 @@ def test_older_versions(servers: Servers, version: int, name: str) -> None:
     port = servers.openssl("-cipher", "ALL:@SECLEVEL=0")
     context = context_of(port, {version: (0xC013,)}, {version: TICKETS})
     assert resumption.measure(context).sessions == {name: facts(True, True)}
-
-
-@pytest.fixture
-def real(tmp_path: Path) -> Iterator[peers.Servers]:
-    try:
-        with peers.Servers(tmp_path) as started:
-            yield started
-    except peers.MissingProgramError as missing:
-        pytest.skip(f"the program {missing} is not installed")
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls import (
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.endpoint_scan import EndpointScan
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities import padding_oracles
 
+from .configurations import assessed
 from .issued import CA, NOW, Issued, access
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def facts_of(target: object) -> dict[str, Any]:
 
 def verdict(facts: dict[str, Any], ca: trustme.CA) -> dict[str, Any]:
     anchors = certificate.Anchors([ca.cert_pem.bytes().decode()])
-    return assess.assess_endpoint(facts, anchors, datetime.datetime.now(datetime.timezone.utc))
+    return assessed(facts, anchors, datetime.datetime.now(datetime.timezone.utc))
 
 
 def offered(facts: dict[str, Any]) -> list[str]:
@@ -264,10 +265,15 @@ def test_one_reset_does_not_cost_the_http_facts(servers: Servers) -> None:
 def test_a_server_that_stops_answering_is_not_tested(servers: Servers, ca: trustme.CA) -> None:
     port = servers.openssl("-cipher", INTERMEDIATE)
 
+    answered: list[int] = []
+
     def disturb(connection: socket.socket, number: int) -> bool:
-        if number > 1:
-            reset(connection)
-        return number > 1
+        """Let one hello of TLS 1.2 through."""
+        if not answered and is_tls12(connection.recv(4096, socket.MSG_PEEK)):
+            answered.append(number)
+            return False
+        reset(connection)
+        return True
 
     proxy = servers.forward(port, disturb)
     facts = facts_of(f"localhost:{proxy.port}")
@@ -619,7 +625,7 @@ def test_case_37_a_missing_intermediate_is_fetched_where_that_is_asked_for(serve
     grades = {}
     for fetch in (False, True):
         (facts,) = scan.scan_targets([f"localhost:{port}"], scan.Options(fetch_issuers=fetch))
-        result: Any = assess.assess_endpoint(facts, anchors, NOW)
+        result: Any = assessed(facts, anchors, NOW)
         grades[fetch] = result["grade"], result["certificates"][0]["trust"]["chain_incomplete"]
         assert len(asked) == int(fetch)
     assert grades == {False: ("T", True), True: ("B", True)}
@@ -651,7 +657,7 @@ def test_the_site_in_clear_is_looked_at(servers: Servers) -> None:
         (facts,) = scan.scan_targets([target], scan.Options(vulnerability_tests=level))
         assert facts["plain_http"]["redirects_to_https"] is True
         assert plain.connections == connections
-        result: Any = assess.assess_endpoint(facts, certificate.Anchors([]), NOW)
+        result: Any = assessed(facts, certificate.Anchors([]), NOW)
         assert result["vulnerabilities"]["opossum"]["status"] == opossum
 
 

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -86,3 +89,61 @@ def test_a_last_refusal_is_doubted(servers: Servers, answers: tuple[bytes, ...],
     session, _pacer = session_with(servers, ANSWER, *answers)
     assert session.ask(OTHER).refused
     assert bool(session.doubt()) is doubtful
+
+
+def connect(session: Session) -> str:
+    with contextlib.suppress(OSError), session.connection():
+        return "connected"
+    return session.given_up
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        lambda session: session.ask(OTHER).reason,
+        lambda session: session.ask_sslv2(hellos.sslv2())[0].reason,
+        connect,
+        lambda session: session.believe(OTHER, probe.Outcome(probe.RESET), True).reason,
+    ],
+    ids=["a hello", "SSL 2.0", "a connection", "a confirmation"],
+)
+def test_who_waits_for_a_place_asks_nothing_more_of_a_server_that_was_given_up(
+    servers: Servers, question: Callable[[Session], str]
+) -> None:
+    session, pacer = session_with(servers, ANSWER)
+    reasons: list[str] = []
+    waiting = threading.Thread(target=lambda: reasons.append(question(session)))
+    with pacer.alone():
+        waiting.start()
+        waiting.join(0.2)
+        session.given_up = "the server is too slow"
+    waiting.join(5)
+    assert (reasons, session.connections) == (["the server is too slow"], 1)
+
+
+SSLV2_ANSWER = b"\x80\x0b\x04\x00\x01\x00\x02\x00\x00\x00\x03\x00\x10"
+
+
+@pytest.mark.parametrize(
+    ("answer", "offered", "refused"),
+    [
+        (SSLV2_ANSWER, True, False),
+        (SSLV2_ANSWER[:6], False, False),
+        (SSLV2_ANSWER[:1], False, False),
+        (b"HTTP/1.1 400 Bad Request\r\n", False, True),
+        (alert(70), False, True),
+        (b"", False, True),
+    ],
+    ids=["a hello", "half of one", "a byte of one", "plain text", "an alert", "nothing"],
+)
+def test_the_beginning_of_an_answer_is_no_refusal_of_sslv2(
+    servers: Servers, answer: bytes, offered: bool, refused: bool
+) -> None:
+    def handler(connection: socket.socket, _number: int) -> None:
+        connection.sendall(answer if connection.recv(4096)[:1] == b"\x80" else ANSWER)
+
+    session = Session(probe.Endpoint(socket.AF_INET, "127.0.0.1", servers.stub(handler).port), probe.Pacer(2, 0), 2)
+    session.believe(HELLO, session.first((HELLO,))[0])
+    reply, hello = session.ask_sslv2(hellos.sslv2())
+    assert (hello is not None, reply.refused) == (offered, refused)
+    assert bool(reply.reason) is not (offered or refused)

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.target_hosts import is_on
 
-HOSTS = ["web1.example.com", "192.0.2.1", "2001:db8:0:0::1", "short"]
+HOSTS = ["web1.example.com", "192.0.2.1", "2001:db8:0:0::1", "short."]
 
 
 @pytest.mark.parametrize(

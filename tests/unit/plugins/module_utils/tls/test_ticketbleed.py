@@ -18,8 +18,9 @@ from ansible_collections.ringmaster.webops.tests.unit.plugins.module_utils.tls i
 from ansible_collections.ringmaster.webops.tests.unit.plugins.module_utils.tls.conftest import Servers
 from ansible_collections.ringmaster.webops.tests.unit.plugins.module_utils.tls.vulnerabilities.clear_servers import (
     context_of,
-    gnutls,
 )
+
+from .....peers import servers as peers
 
 TLS12 = 0x0303
 SUITES = (0xC02F, 0x009C)
@@ -57,10 +58,9 @@ def test_a_session_that_was_had_before_saves_a_connection(servers: Servers) -> N
     assert asked.session.connections == before + 1
 
 
-def test_gnutls(servers: Servers) -> None:
-    with gnutls(servers, "--priority=NORMAL:-VERS-TLS1.3") as port:
-        asked = context(port)
-        finding = ticketbleed.probe(asked)
+def test_gnutls(real: peers.Servers) -> None:
+    asked = context(real.gnutls("NORMAL:-VERS-TLS1.3"))
+    finding = ticketbleed.probe(asked)
     assert finding.status == "not_vulnerable", finding
     assert asked.session.connections == 2
 

@@ -190,3 +190,18 @@ def test_sslv2() -> None:
     assert wire.decode_sslv2_server_hello(answer) == wire.SslV2ServerHello(2)
     assert wire.decode_sslv2_server_hello(answer[:12]) is None
     assert wire.decode_sslv2_server_hello(b"\xc8TTP/1.1 400 Bad Request") is None
+
+
+@pytest.mark.parametrize(
+    ("body", "name", "ends"),
+    [
+        (b"\x02\x28", "handshake_failure", True),
+        (b"\x01\x00", "close_notify", True),
+        (b"\x01\x5a", "user_canceled", True),
+        (b"\x01\x70", "unrecognized_name", False),
+        (b"\x01\x64", "no_renegotiation", False),
+    ],
+)
+def test_which_alerts_end_a_connection(body: bytes, name: str, ends: bool) -> None:
+    alert = wire.decode_alert(body)
+    assert (alert.name, alert.ends_connection) == (name, ends)

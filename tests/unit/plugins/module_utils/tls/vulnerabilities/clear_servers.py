@@ -7,27 +7,24 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
 import struct
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 import trustme
 from tlslite.api import HandshakeSettings, TLSConnection, X509CertChain, parsePEMKey  # type: ignore[import-untyped]
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import probe, registry
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import probe, registry, wire
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.session import Session
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.context import ProbeContext
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.wire import HandshakeType
 
 from ..conftest import Handler, Servers, Stub
 
 RSA_GCM, RSA_CBC, ECDHE_GCM = 0x009C, 0x002F, 0xC02F
-START_SECONDS = 20
 
 
 def context_of(
@@ -42,40 +39,6 @@ def context_of(
 
 
 # --- real servers
-
-
-@contextlib.contextmanager
-def gnutls(servers: Servers, *options: str) -> Iterator[int]:
-    """Run ``gnutls-serv`` with an RSA certificate; give its port."""
-    program = shutil.which("gnutls-serv", path="/usr/bin:/usr/local/bin")
-    if program is None:
-        pytest.skip("the program gnutls-serv is not installed (Debian's package gnutls-bin)")
-    chain, key = servers.files(key_type=trustme.KeyType.RSA)
-    options = (f"--x509certfile={chain}", f"--x509keyfile={key}", *options)
-    for _attempt in range(3):  # another program may have taken the port in between
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = int(free.getsockname()[1])
-        command = [program, "--http", "--quiet", f"--port={port}", *options]
-        silent = subprocess.DEVNULL
-        process = subprocess.Popen(command, stdin=silent, stdout=silent, stderr=silent)
-        try:
-            if _listens(process, port):
-                yield port
-                return
-        finally:
-            process.kill()
-            process.wait()
-    raise AssertionError("gnutls-serv did not start")
-
-
-def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
-    """Wait until a process listens, or has ended."""
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return process.poll() is None
-        time.sleep(0.05)
-    return False
 
 
 def tlslite(servers: Servers, version: tuple[int, int] = (3, 3)) -> Stub:
@@ -111,7 +74,7 @@ class Peer:
         return content, version, self._exactly(length)
 
     def send(self, content: int, body: bytes) -> None:
-        self.sock.sendall(record(content, self.version, body))
+        self.sock.sendall(wire.record(content, self.version, body))
 
     def alert(self, number: int, level: int = 2) -> None:
         self.send(21, bytes([level, number]))
@@ -135,14 +98,6 @@ class Peer:
         return data
 
 
-def record(content: int, version: int, body: bytes) -> bytes:
-    return struct.pack("!BHH", content, version, len(body)) + body
-
-
-def message(kind: int, body: bytes) -> bytes:
-    return bytes([kind]) + len(body).to_bytes(3, "big") + body
-
-
 @dataclass(frozen=True)
 class Flight:
     """What a stub says up to its ServerHelloDone, in one record."""
@@ -154,14 +109,17 @@ class Flight:
     requests_certificate: bool = False
 
     def messages(self) -> bytes:
-        extensions = len(self.extensions).to_bytes(2, "big") + self.extensions if self.extensions else b""
+        extensions = wire.vector(self.extensions, 2) if self.extensions else b""
         hello = struct.pack("!H", self.version) + bytes(33) + struct.pack("!HB", self.suite, 0) + extensions
-        chain = len(self.certificate).to_bytes(3, "big") + self.certificate if self.certificate else b""
-        request = message(13, b"\x01\x01\x00\x02\x04\x01\x00\x00") if self.requests_certificate else b""
-        return message(2, hello) + message(11, len(chain).to_bytes(3, "big") + chain) + request + message(14, b"")
+        chain = wire.vector(self.certificate, 3) if self.certificate else b""
+        messages = [(HandshakeType.SERVER_HELLO, hello), (HandshakeType.CERTIFICATE, wire.vector(chain, 3))]
+        if self.requests_certificate:
+            messages.append((HandshakeType.CERTIFICATE_REQUEST, b"\x01\x01\x00\x02\x04\x01\x00\x00"))
+        messages.append((HandshakeType.SERVER_HELLO_DONE, b""))
+        return b"".join(wire.handshake_message(kind, body) for kind, body in messages)
 
     def record(self) -> bytes:
-        return record(22, self.version, self.messages())
+        return wire.record(22, self.version, self.messages())
 
 
 def after_flight(flight: Flight, go_on: Callable[[Peer], None]) -> Handler:
@@ -202,7 +160,7 @@ def _slow(connection: socket.socket, _number: int) -> None:
 
 def _endless(connection: socket.socket, _number: int) -> None:
     while True:
-        connection.sendall(record(21, registry.TLS12, b"\x01\x70") * 100)
+        connection.sendall(wire.record(21, registry.TLS12, b"\x01\x70") * 100)
 
 
 def _cut_short(connection: socket.socket, _number: int) -> None:
@@ -214,9 +172,9 @@ HOSTILE: dict[str, Handler] = {
     "silent": _saying(b""),
     "reset": _reset,
     "closed": lambda connection, _number: Peer(connection).receive() and None,
-    "a refusal": _saying(record(21, registry.TLS12, b"\x02\x28")),
+    "a refusal": _saying(wire.record(21, registry.TLS12, b"\x02\x28")),
     "plain text": _saying(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
-    "garbage in a record": _saying(record(22, registry.TLS12, b"\x02\x00\x00\x04\xff\xff\xff\xff")),
+    "garbage in a record": _saying(wire.record(22, registry.TLS12, b"\x02\x00\x00\x04\xff\xff\xff\xff")),
     "a byte at a time": _slow,
     "endless warnings": _endless,
     "cut short": _cut_short,
@@ -224,6 +182,6 @@ HOSTILE: dict[str, Handler] = {
     "another suite": _saying(Flight(suite=0x1301).record()),
     "TLS 1.3": _saying(Flight(extensions=b"\x00\x2b\x00\x02\x03\x04").record()),
     "no ServerHelloDone": _saying(
-        record(22, registry.TLS12, Flight().messages()[:-4]) + record(20, registry.TLS12, b"\x01")
+        wire.record(22, registry.TLS12, Flight().messages()[:-4]) + wire.record(20, registry.TLS12, b"\x01")
     ),
 }

@@ -19,7 +19,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilit
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.handshaking import NotMeasuredError
 
 from ..conftest import Servers
-from .clear_servers import HOSTILE, RSA_CBC, RSA_GCM, Flight, Peer, after_flight, context_of, record
+from .clear_servers import HOSTILE, RSA_CBC, RSA_GCM, Flight, Peer, after_flight, context_of
 
 SUITES = {registry.TLS12: (RSA_GCM,)}
 
@@ -76,14 +76,14 @@ def test_a_session_that_was_given_up_makes_no_connection(servers: Servers) -> No
 
 
 def _drip(peer: Peer) -> None:
-    for byte in record(21, registry.TLS12, b"\x02\x14"):
+    for byte in wire.record(21, registry.TLS12, b"\x02\x14"):
         peer.sock.sendall(bytes([byte]))
         time.sleep(0.2)
 
 
 def _many_empty_records(peer: Peer) -> None:
     while True:
-        peer.sock.sendall(record(24, registry.TLS12, b"") * 1000)
+        peer.sock.sendall(wire.record(24, registry.TLS12, b"") * 1000)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_what_comes_in_one_piece_with_the_flight_is_heard(servers: Servers) -> N
     def handler(connection: socket.socket, _number: int) -> None:
         peer = Peer(connection)
         peer.receive()
-        peer.sock.sendall(Flight().record() + record(21, registry.TLS12, b"\x02\x50"))
+        peer.sock.sendall(Flight().record() + wire.record(21, registry.TLS12, b"\x02\x50"))
 
     with begin(servers.stub(handler).port) as conversation:
         conversation.say(2, (24, b"anything"))
@@ -170,7 +170,7 @@ def test_damaged_flights_and_answers_are_measured_or_not_and_nothing_else(server
 
     def handler(connection: socket.socket, _number: int) -> None:
         connection.recv(4096)
-        connection.sendall(damaged(Flight().record()) + damaged(record(21, registry.TLS12, b"\x02\x14") * 2))
+        connection.sendall(damaged(Flight().record()) + damaged(wire.record(21, registry.TLS12, b"\x02\x14") * 2))
 
     port = servers.stub(handler).port
     heard = []

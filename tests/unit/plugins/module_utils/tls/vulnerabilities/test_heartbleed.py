@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import registry
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import registry, wire
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities import heartbleed
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.finding import (
     NOT_APPLICABLE,
@@ -25,6 +25,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilit
     VULNERABLE,
 )
 
+from ......peers import servers as peers
 from ..conftest import Servers
 from .clear_servers import (
     ECDHE_GCM,
@@ -35,9 +36,6 @@ from .clear_servers import (
     Peer,
     after_flight,
     context_of,
-    gnutls,
-    message,
-    record,
     tlslite,
 )
 
@@ -82,7 +80,7 @@ class OpenSsl:
 
     def _write(self, peer: Peer, answer: bytes) -> None:
         for place in range(0, len(answer), _RECORD_BYTES):
-            self._buffer += record(HEARTBEAT, peer.version, answer[place : place + _RECORD_BYTES])
+            self._buffer += wire.record(HEARTBEAT, peer.version, answer[place : place + _RECORD_BYTES])
             if len(self._buffer) >= _WRITE_BUFFER_BYTES:
                 peer.sock.sendall(self._buffer)
                 self._buffer = b""
@@ -127,7 +125,7 @@ def test_answers_to_the_test_after_an_echo_of_the_control(
 ) -> None:
     def go_on(peer: Peer) -> None:
         _content, _version, body = peer.receive()
-        peer.send(22, message(0, b""))  # a HelloRequest is no answer
+        peer.send(22, wire.handshake_message(0, b""))  # a HelloRequest is no answer
         peer.send(HEARTBEAT, b"\x02" + body[1:])
         to_the_test(peer)
 
@@ -183,10 +181,9 @@ def test_tlslite_discards_a_request_without_padding(servers: Servers) -> None:
     assert (heartbleed.probe(context).status, context.session.connections) == (NOT_VULNERABLE, 1)
 
 
-def test_gnutls_answers_no_heartbeat_during_a_handshake(servers: Servers) -> None:
-    with gnutls(servers, "--heartbeat", "--priority=NORMAL:+RSA") as port:
-        context = context_of(port, SUITES, SEEN)
-        found = heartbleed.probe(context)
+def test_gnutls_answers_no_heartbeat_during_a_handshake(real: peers.Servers) -> None:
+    context = context_of(real.gnutls("NORMAL:+RSA", "--heartbeat"), SUITES, SEEN)
+    found = heartbleed.probe(context)
     assert (found.status, context.session.connections) == (NOT_TESTED, 1)
     assert found.evidence.endswith("alert unexpected_message")
 
@@ -215,14 +212,14 @@ def test_a_server_without_a_flight_is_not_tested(servers: Servers, kind: str) ->
 
 
 def _drip(peer: Peer) -> None:
-    for byte in record(HEARTBEAT, registry.TLS12, b"\x02\x3f\xed"):
+    for byte in wire.record(HEARTBEAT, registry.TLS12, b"\x02\x3f\xed"):
         peer.sock.sendall(bytes([byte]))
         time.sleep(0.2)
 
 
 def _flood(peer: Peer) -> None:
     while True:
-        peer.sock.sendall(record(23, registry.TLS12, b"") * 1000)
+        peer.sock.sendall(wire.record(23, registry.TLS12, b"") * 1000)
 
 
 @pytest.mark.parametrize("go_on", [_drip, _flood], ids=["a byte at a time", "records without end"])

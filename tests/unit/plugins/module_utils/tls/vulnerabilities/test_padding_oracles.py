@@ -10,13 +10,9 @@ else, the handshake and the records included, is its own.
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 import socket
 import struct
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +37,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilit
     Finding,
 )
 
+from ......peers import servers as peers
 from ..conftest import Handler, Servers, Stub
 from ..test_starttls import SCRIPTS, play
 
@@ -252,30 +249,10 @@ def test_openssl_is_sound(servers: Servers, version: int, suites: tuple[int, ...
     assert (context.session.connections, stub.connections) == (5 * families, 5 * families)
 
 
-@pytest.fixture
-def gnutls(servers: Servers) -> Iterator[int]:
-    program = shutil.which("gnutls-serv")
-    if program is None:
-        pytest.skip("the program gnutls-serv (package gnutls-bin) is not installed")
-    chain, key = servers.files(key_type=trustme.KeyType.RSA)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
-    ciphers = "NORMAL:+VERS-TLS1.0:+AES-128-CBC:+3DES-CBC:+CAMELLIA-128-CBC:+SHA1:+RSA"
-    options = ["--http", "--quiet", f"--port={port}", f"--priority={ciphers}"]
-    command = [program, *options, f"--x509certfile={chain}", f"--x509keyfile={key}"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-            break
-        time.sleep(0.05)
-    yield port
-    process.kill()
-    process.wait()
-
-
-def test_gnutls_is_sound_at_each_version_and_with_each_encryption(gnutls: int) -> None:
+def test_gnutls_is_sound_at_each_version_and_with_each_encryption(real: peers.Servers) -> None:
     suites = (AES128_SHA, TDES_SHA)
-    context = context_of(gnutls, {registry.TLS12: suites, registry.TLS10: suites})
+    port = real.gnutls("NORMAL:+VERS-TLS1.0:+AES-128-CBC:+3DES-CBC:+CAMELLIA-128-CBC:+SHA1:+RSA")
+    context = context_of(port, {registry.TLS12: suites, registry.TLS10: suites})
     findings = padding_oracles.probe(context)
     assert statuses(findings) == all_are(NOT_VULNERABLE)
     families = "TLSv1.2 AES_128_CBC_SHA, TLSv1.2 3DES_EDE_CBC_SHA, TLSv1.0 AES_128_CBC_SHA, TLSv1.0 3DES_EDE_CBC_SHA"

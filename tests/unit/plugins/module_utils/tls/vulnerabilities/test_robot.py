@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import registry
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import der, registry
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities import robot
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilities.finding import (
     NOT_APPLICABLE,
@@ -32,6 +32,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls.vulnerabilit
     VULNERABLE,
 )
 
+from ......peers import servers as peers
 from ..conftest import Servers
 from .clear_servers import (
     ECDHE_GCM,
@@ -42,7 +43,6 @@ from .clear_servers import (
     Peer,
     after_flight,
     context_of,
-    gnutls,
     tlslite,
 )
 
@@ -305,9 +305,8 @@ def test_openssl_that_requires_a_client_certificate_is_not_tested(servers: Serve
 
 
 @pytest.mark.usefixtures("short_silence")
-def test_gnutls_is_not_vulnerable(servers: Servers) -> None:
-    with gnutls(servers, "--priority=NORMAL:+RSA") as port:
-        assert robot.probe(context_of(port, SUITES)).status == NOT_VULNERABLE
+def test_gnutls_is_not_vulnerable(real: peers.Servers) -> None:
+    assert robot.probe(context_of(real.gnutls("NORMAL:+RSA"), SUITES)).status == NOT_VULNERABLE
 
 
 @pytest.mark.parametrize(
@@ -350,9 +349,8 @@ def test_without_an_rsa_key_nothing_is_tested(servers: Servers, ca: trustme.CA, 
 def test_keys_that_cannot_be_used(
     start: Starter, monkeypatch: pytest.MonkeyPatch, modulus_bits: int, exponent: int
 ) -> None:
-    monkeypatch.setattr(
-        robot.handshake12.der, "rsa_public_key", lambda _certificate: ((1 << modulus_bits) - 1, exponent)
-    )
+    key = ((1 << modulus_bits) - 1, exponent)
+    monkeypatch.setattr(der, "rsa_public_key", lambda _certificate: key)
     port, _stub = start(by_kind({}))
     found = robot.probe(context_of(port, SUITES))
     assert found.status == NOT_TESTED
