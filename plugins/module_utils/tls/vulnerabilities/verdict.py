@@ -306,7 +306,7 @@ def judge(result: Mapping[str, Any]) -> dict[str, Finding]:
     """Return a finding for each of :data:`NAMES`, in their order, from the facts of an endpoint that was reached.
 
     ``result`` is a result of ``tls_endpoint_info``. A probe's finding stands, unless it is ``not_tested`` and the facts
-    decide.
+    decide, or clears one server where there are several.
     """
     facts = _Facts(result)
     probes: Mapping[str, Mapping[str, str]] = result.get("probes") or {}
@@ -315,6 +315,9 @@ def judge(result: Mapping[str, Any]) -> dict[str, Finding]:
 
 def _judge(name: str, facts: _Facts, probed: Mapping[str, str] | None) -> Finding:
     judge_by_facts, level = _VULNERABILITIES[name]
+    if probed is not None and probed["status"] == NOT_VULNERABLE and not facts.one_kind_of_server:
+        evidence = f"only one of several kinds of servers behind this address was probed: {probed['evidence']}"
+        return Finding(NOT_TESTED, evidence)
     if probed is not None and probed["status"] != NOT_TESTED:
         return Finding(probed["status"], probed["evidence"])
     by_facts = judge_by_facts(facts)
