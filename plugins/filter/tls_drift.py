@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: tls_drift
 short_description: What changed at TLS endpoints between two scans
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - ringmaster.webops contributors (@ringmaster-webops)
 description:

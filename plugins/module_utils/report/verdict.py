@@ -36,8 +36,8 @@ _FACTS_SHOWN = 3
 _EVIDENCE_LIMIT = 120
 _PROGRAMS_LIMIT = 300
 
-# What follows from a vulnerability that was found. What is merely exposed depends on more than the server, and half of
-# all sites are (BREACH): it is told with the endpoint, and asks nobody to look.
+# What follows from a vulnerability that was found. To be exposed depends on more than the server, and every site that
+# compresses its pages is (BREACH): it is told with the endpoint, and asks nobody to look.
 _LEVEL_OF_FINDING = {"vulnerable": CRITICAL, "likely": ATTENTION}
 
 

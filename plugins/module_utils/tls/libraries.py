@@ -170,7 +170,9 @@ def _processes(root: Path, not_tested: list[dict[str, str]]) -> Iterator[dict[st
         if libraries:
             yield {"pid": int(name), "program": _program(root / "proc" / name), "libraries": libraries}
     if unreadable:
-        reason = f"the memory maps of {unreadable} processes cannot be read by this user; become root to see them"
+        count = "one process" if unreadable == 1 else f"{unreadable} processes"
+        remedy = "the system keeps them from root too" if os.geteuid() == 0 else "become root to see them"
+        reason = f"the memory maps of {count} cannot be read by this user; {remedy}"
         not_tested.append({"fact": "processes", "reason": reason})
 
 

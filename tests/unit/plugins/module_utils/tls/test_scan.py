@@ -661,9 +661,7 @@ def test_the_site_in_clear_is_looked_at(servers: Servers) -> None:
         assert result["vulnerabilities"]["opossum"]["status"] == opossum
 
 
-@pytest.mark.parametrize(
-    ("level", "least"), [("none", 0), ("passive", 0), ("active", 2), ("deep", 20)], ids=lambda value: str(value)
-)
+@pytest.mark.parametrize(("level", "least"), [("none", 0), ("passive", 0), ("active", 2), ("deep", 20)], ids=str)
 def test_a_level_costs_what_it_says(servers: Servers, level: str, least: int) -> None:
     port = servers.openssl("-cipher", INTERMEDIATE + ":AES128-GCM-SHA256:AES128-SHA", "-tls1_2")
     (without,) = scan.scan_targets([f"localhost:{port}"], scan.Options(vulnerability_tests="none"))
