@@ -114,21 +114,31 @@ def scan_endpoint(
     plain = _plain_session(target, endpoint, options, pacers)
     scan = EndpointScan(target, session, plain, options.vulnerability_tests)
     contacts = session.first(scan.contact_hellos())
-    if any(_speaks_tls(outcome) for outcome in contacts):
+    no_contact = _no_contact(contacts)
+    if no_contact is None:
         scan.run(contacts)
         if options.fetch_issuers:
             scan.fetch_issuers()
         facts = scan.facts(addresses)
     else:
-        error = _contact_error(target, endpoint, contacts[0])
+        error = _contact_error(target, endpoint, no_contact)
         facts = _unreachable(target.as_dict(), addresses, endpoint.address, error)
     facts["connections"] = session.connections + (plain.connections if plain else 0)
     facts["duration_ms"] = round((time.monotonic() - started) * 1000)
     return facts
 
 
-def _speaks_tls(outcome: probe.Outcome) -> bool:
-    return outcome.kind == probe.ANSWER or (outcome.kind == probe.ALERT and alert_of(outcome) != _UNRECOGNIZED_NAME)
+def _no_contact(contacts: Sequence[probe.Outcome]) -> probe.Outcome | None:
+    """Return the outcome that says why nothing can be measured; ``None`` where something speaks TLS to us.
+
+    A server that refuses the name in one answer may refuse other hellos for their version: SSL 3.0 sends no name.
+    """
+    if any(outcome.kind == probe.ANSWER for outcome in contacts):
+        return None
+    refused_name = [outcome for outcome in contacts if alert_of(outcome) == _UNRECOGNIZED_NAME]
+    if refused_name:
+        return refused_name[0]
+    return None if any(outcome.kind == probe.ALERT for outcome in contacts) else contacts[0]
 
 
 def _plain_session(target: Target, endpoint: probe.Endpoint, options: Options, pacers: probe.Pacers) -> Session | None:

@@ -444,8 +444,15 @@ def test_where_no_address_listens_the_first_is_told(monkeypatch: pytest.MonkeyPa
     assert (facts["reachable"], facts["address"], facts["error"]["kind"]) == (False, "127.0.0.2", "connection_refused")
 
 
-def test_an_unknown_name_is_told(servers: Servers) -> None:
-    bad = servers.stub(say(b"\x15\x03\x03\x00\x02\x02\x70"))
+@pytest.mark.parametrize("to_sslv3", [b"\x70", b"\x46", b"\x28"], ids=["the same", "protocol_version", "failure"])
+def test_an_unknown_name_is_told(servers: Servers, to_sslv3: bytes) -> None:
+    """SSL 3.0 sends no name, so a server that is strict about names refuses it for another reason."""
+
+    def strict(connection: socket.socket, _number: int) -> None:
+        hello = connection.recv(4096)
+        connection.sendall(b"\x15\x03\x03\x00\x02\x02" + (to_sslv3 if hello[1:3] == b"\x03\x00" else b"\x70"))
+
+    bad = servers.stub(strict)
     facts = facts_of({"host": "127.0.0.1", "port": bad.port, "server_name": "wrong.example"})
     assert facts["error"]["kind"] == "server_name_refused"
     assert "wrong.example" in facts["error"]["message"]
