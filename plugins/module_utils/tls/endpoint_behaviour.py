@@ -20,6 +20,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls import (
     handshake13,
     hellos,
     http_facts,
+    http_head,
     http_plain,
     issuers,
     key_shares,
@@ -99,9 +100,7 @@ class EndpointBehaviour:
     def visit(self, early: Offer13 | None) -> None:
         """Complete a handshake, of TLS 1.3 where there is an offer, and ask for a page where HTTP may be spoken."""
         target, session, evidence, offer = self._target, self._session, self._evidence, early or self._offer()
-        name = target.reference_name
-        shown = f"[{name}]" if ":" in name else name
-        host = shown if target.port == DEFAULT_PORT else f"{shown}:{target.port}"
+        host = http_head.host_field(target.reference_name, target.port, DEFAULT_PORT)
         requested = host if target.starttls is None else None
         for _attempt in range(2):
             if offer is not None:

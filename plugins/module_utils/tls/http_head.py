@@ -75,6 +75,12 @@ class Fields:
         return printable(", ".join(values)) if values else None
 
 
+def host_field(host: str, port: int, default_port: int) -> str:
+    """Return the value of a Host field (RFC 9110 7.2) for a name or an address without brackets."""
+    shown = f"[{host}]" if ":" in host else host
+    return shown if port == default_port else f"{shown}:{port}"
+
+
 def printable(text: str) -> str:
     """Return a server's text without what a terminal would obey, cut to :data:`MAX_VALUE_CHARACTERS`."""
     return "".join(char if char.isprintable() else "?" for char in text[:MAX_VALUE_CHARACTERS])

@@ -93,8 +93,7 @@ def _ask(
 ) -> tuple[bool | None, bytes, str]:
     """Return whether something listens (``None``: it cannot be said), what was answered, and why there is no answer."""
     deadline = time.monotonic() + timeout_seconds
-    name = f"[{host}]" if ":" in host else host
-    shown = name if endpoint.port == PORT else f"{name}:{endpoint.port}"
+    shown = http_head.host_field(host, endpoint.port, PORT)
     connection = fields or "Connection: close\r\n"
     head = f"{request} HTTP/1.1\r\nHost: {shown}\r\nUser-Agent: ringmaster.webops\r\nAccept: */*\r\n{connection}\r\n"
     try:

@@ -127,8 +127,7 @@ def _get(address: str, deadline: float) -> bytes:
     """Return the body that an address answers with; ``OSError`` passes through."""
     parts, port = _split(address)
     target = parse_target({"host": parts.hostname, "port": port})
-    host = f"[{target.host}]" if ":" in target.host else target.host
-    host = host if port == _HTTP_PORT else f"{host}:{port}"
+    host = http_head.host_field(target.host, port, _HTTP_PORT)
     path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     request = f"GET {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: ringmaster.webops\r\nAccept: */*\r\n\r\n"
     with _connect(resolve(target, seconds_left(deadline)), deadline) as sock:

@@ -197,3 +197,16 @@ def test_what_a_server_says_is_cut_and_obeys_no_terminal(name: str) -> None:
     assert isinstance(hsts, dict)
     value = str(facts["server"] if name == "Server" else hsts["value"])
     assert (len(value), value.isprintable()) == (http_head.MAX_VALUE_CHARACTERS, True)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "expected"),
+    [
+        ("www.example.com", 443, "www.example.com"),
+        ("www.example.com", 8443, "www.example.com:8443"),
+        ("2001:db8::1", 443, "[2001:db8::1]"),
+        ("2001:db8::1", 8443, "[2001:db8::1]:8443"),
+    ],
+)
+def test_the_host_field(host: str, port: int, expected: str) -> None:
+    assert http_head.host_field(host, port, 443) == expected
