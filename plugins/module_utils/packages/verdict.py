@@ -121,6 +121,9 @@ def _finding(entry: Entry, observation: Observation, filters: list[PathFilter]) 
         category = "unreadable"
     elif observation.file_type == "symlink" and _is_expected(entry, observation.target_digest):
         category = "relocated_by_symlink"
+    elif observation.target_digest is not None and entry.kind == CONFFILE:
+        # dpkg follows an administrator's link in place of a conffile, and so does what reads the file.
+        category = "config_changed"
     elif observation.file_type != "file" or entry.digest is None or entry.kind == DIRECTORY:
         category = "type_changed"
     else:

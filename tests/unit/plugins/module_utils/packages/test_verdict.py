@@ -11,6 +11,7 @@ import errno
 import pytest
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
+    CONFFILE,
     DIRECTORY,
     FILE,
     UNKNOWN,
@@ -75,6 +76,9 @@ def _manifest(kind: str, digest: bytes | None) -> Manifest:
         (FILE, Observation(0, "character_device"), ["type_changed"], [], 0),
         (UNLISTED, Observation(0, "missing", error=errno.ENOENT), [], ["not_listed"], 0),
         (UNLISTED, Observation(0, "file", digest=b"8" * 32, size=1), ["content_changed"], [], 0),
+        (CONFFILE, Observation(0, "symlink", target_digest=b"8" * 32), ["config_changed"], [], 0),
+        (CONFFILE, Observation(0, "symlink"), ["type_changed"], [], 0),
+        (FILE, Observation(0, "symlink", target_digest=b"8" * 32), ["type_changed"], [], 0),
         (DIRECTORY, Observation(0, "file"), ["type_changed"], [], 0),
         (DIRECTORY, Observation(0, "", error=errno.EIO), ["unreadable"], [], 0),
         (UNKNOWN, Observation(0, "file"), [], ["no_digest"], 1),
@@ -84,7 +88,7 @@ def _manifest(kind: str, digest: bytes | None) -> Manifest:
 def test_each_observation_is_a_finding_or_a_gap(
     kind: str, observation: Observation, findings: list[str], gaps: list[str], problems: int
 ) -> None:
-    judgement = judge(_manifest(kind, b"9" * 32 if kind in (FILE, UNLISTED) else None), [observation])
+    judgement = judge(_manifest(kind, b"9" * 32 if kind in (CONFFILE, FILE, UNLISTED) else None), [observation])
     assert [found.category for found in judgement.findings] == findings
     assert [gap.reason for gap in judgement.gaps] == gaps
     assert len(judgement.problems) == problems
