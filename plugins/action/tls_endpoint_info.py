@@ -15,10 +15,11 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import WebopsError
-from ansible_collections.ringmaster.webops.plugins.module_utils.tls import certificate, policy, trust_store
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls import policy
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.assess import Rules, assess
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.grade import CRITERIA
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.mozilla import DEFAULT_VERSION
+from ansible_collections.ringmaster.webops.plugins.plugin_utils import trust_anchors
 
 _SHIPPED_POLICIES = Path(__file__).resolve().parents[2] / "extensions" / "tls_policies"
 _MAX_POLICY_BYTES = 1024 * 1024
@@ -30,12 +31,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the module of the same name and put a verdict to its facts."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        if certificate.CRYPTOGRAPHY_IMPORT_ERROR is not None:
-            raise AnsibleActionFail(
-                f"the Python package cryptography cannot be imported on the control node "
-                f"({certificate.CRYPTOGRAPHY_IMPORT_ERROR}). Install cryptography 43 or newer beside ansible-core"
-            )
-        anchors = self._anchors(self._task.args.get("ca_path"))
+        trust_anchors.require_cryptography()
+        anchors = trust_anchors.read(self._task.args.get("ca_path"))
         rules = Rules(
             str(self._task.args.get("mozilla_version", DEFAULT_VERSION)),
             tuple(self._policy(name) for name in self._policy_names(self._task.args.get("policies"))),
@@ -47,10 +44,7 @@ class ActionModule(ActionBase):
         scans = measured.pop("scans", None)
         result.update(measured)
         if not anchors:
-            result.setdefault("warnings", []).append(
-                "No certificate authority is trusted: the control node's system store was not found. "
-                "Install ca-certificates on the control node, or give ca_path"
-            )
+            result.setdefault("warnings", []).append(trust_anchors.NO_ANCHORS)
         if scans is not None:
             result.update(assess(scans, anchors, datetime.datetime.now(datetime.timezone.utc), rules))
         return result
@@ -78,18 +72,3 @@ class ActionModule(ActionBase):
             ) from error
         except WebopsError as error:
             raise AnsibleActionFail(f"policy {name}: {error}") from error
-
-    @staticmethod
-    def _anchors(ca_path: object) -> certificate.Anchors:
-        """Read the trust anchors on the control node; none at all is an error only where a path was given."""
-        if ca_path is not None and not isinstance(ca_path, str):
-            raise AnsibleActionFail(f"ca_path: {ca_path!r} is no path. Give one path of a PEM file or a directory")
-        try:
-            anchors = certificate.Anchors(
-                trust_store.read_anchors(str(Path(ca_path).expanduser()) if ca_path else None)
-            )
-        except WebopsError as error:
-            raise AnsibleActionFail(str(error)) from error
-        if ca_path and not anchors:
-            raise AnsibleActionFail(f"ca_path {ca_path}: none of its certificates can be parsed. Give valid PEM files")
-        return anchors

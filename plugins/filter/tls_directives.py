@@ -28,7 +28,7 @@ options:
   server:
     description: The server program.
     type: str
-    choices: [nginx, haproxy]
+    choices: [nginx, apache, haproxy]
     required: true
   server_version:
     description: Version of the server program, as it prints it.
@@ -40,12 +40,13 @@ options:
     required: true
   side:
     description:
-      - V(bind) is the side that faces the visitors. For nginx these are directives for the C(http) block, for HAProxy
-        lines of C(global).
+      - V(bind) is the side that faces the visitors. For nginx these are directives for the C(http) block, for Apache
+        directives outside of virtual hosts, for HAProxy lines of C(global).
       - V(server) is HAProxy's side towards its servers, also lines of C(global).
       - V(listen) is the list of parameters that TLS C(listen) lines of nginx carry.
+      - V(site) is for a virtual host of Apache with a profile of its own.
     type: str
-    choices: [bind, server, listen]
+    choices: [bind, server, listen, site]
     default: bind
 """
 
@@ -61,6 +62,12 @@ EXAMPLES = r"""
     msg: >-
       {{ 'modern' | ringmaster.webops.tls_directives(server='haproxy', server_version='3.0.11',
                                                      openssl_version='3.5.7', side='server') }}
+
+- name: Show what one virtual host of Apache is told where the others have another profile
+  ansible.builtin.debug:
+    msg: >-
+      {{ 'modern' | ringmaster.webops.tls_directives(server='apache', server_version='2.4.71',
+                                                     openssl_version='3.5.7', side='site') }}
 """
 
 RETURN = r"""

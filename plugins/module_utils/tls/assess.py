@@ -152,7 +152,9 @@ def view_of(result: Mapping[str, Any]) -> grade_view.View:
         not_tested=seen.not_tested,
         group_bits={entry["name"]: entry["rsa_equivalent_bits"] for entry in result["groups"]},
         dh_bits=tuple(entry["bits"] for entry in result["dh_parameters"]),
-        certificates=tuple(_graded_certificate(entry) for entry in result["certificates"]),
+        certificates=tuple(
+            _graded_certificate(entry) for entry in served_certificate.shown_by_name(result["certificates"])
+        ),
         secure_renegotiation=result["renegotiation"]["secure"],
         hsts=http.get("strict_transport_security"),
         fallback_scsv=result["fallback_scsv"],

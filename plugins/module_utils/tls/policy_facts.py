@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import usual_names
+from ansible_collections.ringmaster.webops.plugins.module_utils.tls.served_certificate import shown_by_name
 
 _DAY_SECONDS = 86400
 # Nothing here depends on these: only leaves are looked at.
@@ -112,7 +113,7 @@ def _signature_schemes(result: Mapping[str, Any]) -> Seen:
 def _certificates(result: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], str]:
     """Return the certificates that a client with the server's name gets, and what keeps that from being all of them."""
     entries = list(result.get("certificates") or ())
-    named = [entry for entry in entries if entry.get("server_name_sent")] or entries
+    named = shown_by_name(entries)
     facts = [
         note["fact"] for note in result.get("not_tested") or () if str(note.get("fact")).startswith("certificates")
     ]

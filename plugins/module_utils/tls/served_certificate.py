@@ -25,6 +25,14 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.tls import (
 LEAF_ALONE = "the Python that scans is older than 3.10 and shows the leaf of TLS 1.3 alone"
 
 
+def shown_by_name(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the certificates that a client gets that sends the server's name; all where there is none such.
+
+    ``entries`` are facts or results. What others are shown says nothing about a site: it may be one of nobody.
+    """
+    return [entry for entry in entries if entry.get("server_name_sent")] or list(entries)
+
+
 def judge(
     facts: Mapping[str, Any], anchors: certificate.Anchors, reference_name: str, now: datetime.datetime
 ) -> dict[str, object]:

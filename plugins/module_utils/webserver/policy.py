@@ -4,11 +4,12 @@
 
 """What a server is told so that it speaks a TLS profile: profile + server + versions -> configuration lines.
 
-Pure functions: they ask nothing and open nothing. Who calls them has asked the binaries (``nginx -V``, ``haproxy -vv``)
-for the versions that are really running.
+Pure functions: they ask nothing and open nothing. Who calls them has asked the binaries (``nginx -V``, ``haproxy -vv``,
+``apache2 -v``) for the versions that are really running.
 
-The directives come from the manuals of the servers (nginx: ngx_http_ssl_module, ngx_http_v2_module; HAProxy:
-configuration manual, section 3.1), the versions in which they appeared from the servers' change logs.
+The directives come from the manuals of the servers (nginx: ngx_http_ssl_module, ngx_http_v2_module; Apache: mod_ssl,
+mod_http2; HAProxy: configuration manual, section 3.1), the versions in which they appeared from the servers' change
+logs.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ _NGINX_HTTP2_DIRECTIVE: Version = (1, 25, 1)
 # HAProxy: `ssl-min-ver` with 1.8, `ssl-default-bind-curves` with 2.0, `ssl-default-server-curves` with 2.9.
 _HAPROXY_MINIMUM: Version = (2, 2)
 _HAPROXY_SERVER_CURVES: Version = (2, 9)
+# Apache's CHANGES: SSLProtocol of a virtual host that a name chose counts from 2.4.42 on, SSLVHostSNIPolicy came with
+# 2.4.66.
+_APACHE_MINIMUM: Version = (2, 4, 42)
+_APACHE_SNI_POLICY: Version = (2, 4, 66)
 
 HSTS_STAGES = {"observe": 300, "week": 604800, "month": 2592000, "full": 63072000, "disabled": 0}
 """Stage -> max-age in seconds."""
@@ -154,6 +159,31 @@ def _nginx_listen_words(_policy: TlsPolicy, nginx: Version) -> list[str]:
     return ["ssl"] if nginx_has_http2_directive(nginx) else ["ssl", "http2"]
 
 
+def _apache_profile_lines(policy: TlsPolicy, _apache: Version) -> list[str]:
+    """Return the directives in which profiles differ: for the server, and for a virtual host with another profile."""
+    protocols = " ".join(f"+{name.replace('TLSv1.0', 'TLSv1')}" for name in policy.protocols)
+    return [
+        f"SSLProtocol -all {protocols}",
+        f"SSLCipherSuite {policy.cipher_string}",
+        f"SSLCipherSuite TLSv1.3 {':'.join(policy.tls13_suites)}",
+        f"SSLOpenSSLConfCmd Curves {_groups_for_server(policy)}",
+        f"SSLHonorCipherOrder {'on' if policy.server_preference else 'off'}",
+    ]
+
+
+def _apache_server_lines(policy: TlsPolicy, apache: Version) -> list[str]:
+    """Return the directives for the server, outside of every virtual host; its virtual hosts inherit them."""
+    # Ticket keys live as long as the process. A session goes on only where the policy of both names is the same.
+    lines = [
+        *_apache_profile_lines(policy, apache),
+        "SSLCompression off",
+        "SSLSessionTickets off",
+        "SSLSessionCache shmcb:${APACHE_RUN_DIR}/ssl_scache(512000)",
+        "SSLSessionCacheTimeout 86400",
+    ]
+    return [*lines, "SSLVHostSNIPolicy secure"] if apache >= _APACHE_SNI_POLICY else lines
+
+
 def _haproxy_bind_lines(policy: TlsPolicy, _haproxy: Version) -> list[str]:
     """Return the lines of ``global`` for the side that faces the visitors."""
     preference = [] if policy.server_preference else ["prefer-client-ciphers"]
@@ -187,6 +217,7 @@ class _Server:
 
 _SERVERS = {
     "nginx": _Server(_NGINX_MINIMUM, {"bind": _nginx_http_lines, "listen": _nginx_listen_words}),
+    "apache": _Server(_APACHE_MINIMUM, {"bind": _apache_server_lines, "site": _apache_profile_lines}),
     "haproxy": _Server(_HAPROXY_MINIMUM, {"bind": _haproxy_bind_lines, "server": _haproxy_server_lines}),
 }
 
@@ -206,9 +237,11 @@ def tls_directives(
 ) -> list[str]:
     """Return the configuration lines, without indentation, that make ``server`` speak the profile.
 
-    ``side``: ``bind`` for what faces the visitors (nginx: directives of ``http``; haproxy: lines of ``global``),
-    ``server`` for haproxy's own connections to its servers, ``listen`` for the parameters of nginx's TLS ``listen``
-    lines, one a list item. Raises InvalidInputError for a profile, server, side or version that cannot be served.
+    ``side``: ``bind`` for what faces the visitors (nginx: directives of ``http``; apache: of the server, outside of
+    virtual hosts; haproxy: lines of ``global``), ``server`` for haproxy's own connections to its servers, ``listen``
+    for the parameters of nginx's TLS ``listen`` lines, one a list item, ``site`` for an apache virtual host whose
+    profile differs from the server's. Raises InvalidInputError for a profile, server, side or version that cannot be
+    served.
     """
     profile = profile_named(profile_name)
     known = _member(_SERVERS, server, "server")

@@ -6,27 +6,46 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
-import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.haproxy import HAProxy
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLE = ROOT / "roles" / "haproxy"
-FRONTENDS = [
-    {"name": "plain", "binds": [{"port": 80}]},
+PROGRAM = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin")
+WWW = "/etc/ssl/ringmaster/www"
+FRONTENDS: list[dict[str, Any]] = [
+    {"name": "plain", "binds": [{"port": 80}], "redirect_to_https": True},
     {"name": "secure", "binds": [{"port": 443, "tls": True, "certificates": ["www"]}]},
 ]
-VARIABLES = {
-    "haproxy_frontends": FRONTENDS,
-    "__haproxy_binary": {"stdout": "HAProxy version 2.6.12\nRunning on OpenSSL version : OpenSSL 3.0.19"},
-    "__haproxy_certificate_files": {"results": [{"item": "www", "stat": {"checksum": "ab" * 32}}]},
+CERTIFICATE: dict[str, Any] = {
+    "fullchain": f"{WWW}/fullchain.pem",
+    "private_key": f"{WWW}/privkey.pem",
+    "exists": True,
+    "sha256": "ab" * 32,
+    "key_type": "ecdsa",
+    "trusted": True,
+    "reason": None,
+    "names": ["www.example.org"],
 }
+ASKED: dict[str, Any] = {
+    "installed": True,
+    "version": "2.6.12",
+    "openssl_version": "3.0.19",
+    "modules": ["prometheus-exporter"],
+    "certificates": {WWW: [CERTIFICATE]},
+}
+VARIABLES = {"haproxy_frontends": FRONTENDS, "__haproxy_asked": ASKED}
 
 
 def render(directory: Path, changes: dict[str, Any]) -> str:
@@ -46,12 +65,6 @@ def render(directory: Path, changes: dict[str, Any]) -> str:
     return result.read_text()
 
 
-def digest(configuration: str) -> str:
-    """Return what HAProxy will answer when it is asked which configuration it runs with."""
-    (found,) = re.findall(r'http-request return .* string "([0-9a-f]{64})" if { path /configuration }', configuration)
-    return str(found)
-
-
 def sections(configuration: str) -> dict[str, list[str]]:
     """Return the lines of each section."""
     parts = [part.splitlines() for part in configuration.split("\n\n")]
@@ -64,21 +77,28 @@ def configuration(tmp_path_factory: pytest.TempPathFactory) -> str:
     return render(tmp_path_factory.mktemp("haproxy"), {})
 
 
-def test_same_variables_have_the_same_digest(configuration: str, tmp_path: Path) -> None:
-    assert digest(render(tmp_path, {})) == digest(configuration)
+def asked(**changes: object) -> dict[str, Any]:
+    """Return what the host says of its one certificate, with ``changes``."""
+    return {"__haproxy_asked": {**ASKED, "certificates": {WWW: [{**CERTIFICATE, **changes}]}}}
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"haproxy_hard_stop_after": "31m"},
-        {"haproxy_stats": {"port": 8405}},
-        {"__haproxy_certificate_files": {"results": [{"item": "www", "stat": {"checksum": "cd" * 32}}]}},
-    ],
-    ids=["a setting", "the place of the question itself", "a renewed certificate"],
-)
-def test_whatever_changes_has_another_digest(configuration: str, tmp_path: Path, changes: dict[str, Any]) -> None:
-    assert digest(render(tmp_path, changes)) != digest(configuration)
+def test_same_variables_have_the_same_configuration(configuration: str, tmp_path: Path) -> None:
+    assert render(tmp_path, {}) == configuration
+
+
+def test_a_renewed_certificate_of_somebody_elses_is_a_change(tmp_path: Path) -> None:
+    binds = [{"port": 443, "tls": True, "certificates": ["/srv/www.pem"]}]
+    rendered = [
+        render(
+            tmp_path,
+            {
+                "haproxy_frontends": [{"name": "secure", "binds": binds}],
+                "__haproxy_asked": {**ASKED, "certificates": {"/srv/www.pem": [{**CERTIFICATE, "sha256": digest}]}},
+            },
+        )
+        for digest in ("ab" * 32, "cd" * 32)
+    ]
+    assert rendered[0] != rendered[1]
 
 
 def test_transport_security_is_for_tls_alone(configuration: str) -> None:
@@ -99,3 +119,98 @@ def test_visitors_cannot_forge_who_they_are(configuration: str, section: str) ->
     assert "option forwardfor" in lines
     assert "http-request set-header X-Forwarded-Proto https if { ssl_fc }" in lines
     assert "http-request set-header X-Forwarded-Proto http unless { ssl_fc }" in lines
+
+
+def test_transport_security_is_held_back_from_a_server_too(tmp_path: Path) -> None:
+    lines = sections(render(tmp_path, asked(trusted=False, reason="self-signed")))["frontend secure"]
+    (first, *_others) = [line for line in lines if "Strict-Transport-Security" in line]
+    assert first == "http-after-response del-header Strict-Transport-Security"
+
+
+def test_https_is_where_plain_requests_go_but_those_of_an_authority(configuration: str) -> None:
+    redirect = (
+        "http-request redirect scheme https code 308 unless { ssl_fc } || { path_beg /.well-known/acme-challenge/ }"
+    )
+    assert redirect in sections(configuration)["frontend plain"]
+
+
+@pytest.mark.parametrize("section", ["frontend plain", "frontend secure"])
+def test_names_without_a_certificate_are_refused(configuration: str, section: str) -> None:
+    lines = sections(configuration)[section]
+    assert "acl ringmaster_known_name req.hdr(host),field(1,:),lower -m str www.example.org" in lines
+    assert (
+        "http-request deny deny_status 421 unless ringmaster_known_name || { path_beg /.well-known/acme-challenge/ }"
+        in (lines)
+    )
+
+
+def test_headers_are_set_where_the_server_has_not(configuration: str) -> None:
+    expected = (
+        'http-after-response set-header X-Frame-Options "SAMEORIGIN" unless { res.hdr(X-Frame-Options) -m found }'
+    )
+    assert expected in sections(configuration)["frontend secure"]
+
+
+def test_the_usual_log_stays_and_json_goes_beside_it(configuration: str) -> None:
+    lines = sections(configuration)["frontend secure"]
+    assert "option httplog" in lines
+    assert "log /dev/ringmaster-access len 16384 format rfc5424 local0" in lines
+
+
+def test_anonymous_logs_have_no_address(tmp_path: Path) -> None:
+    lines = sections(render(tmp_path, {"haproxy_anonymise_clients": True}))["frontend secure"]
+    (usual,) = [line for line in lines if line.startswith("log-format ")]
+    (json_log,) = [line for line in lines if line.startswith("log-format-sd ")]
+    assert usual.startswith('log-format "%[src,ipmask(24,48)]:%cp [%tr] ')
+    assert "%ci" not in usual
+    assert "%[src]" not in json_log
+
+
+def test_nothing_is_limited_unless_asked(configuration: str) -> None:
+    assert "stick-table" not in configuration
+    assert "429" not in configuration
+
+
+ALL = {
+    "haproxy_frontends": [
+        {**FRONTENDS[0], "use_backends": [{"backend": "app", "condition": "{ path_beg /a }"}]},
+        {
+            "name": "secure",
+            "binds": [
+                {"port": 443, "tls": True, "certificates": ["PEM"]},
+                {"port": 444, "address": "::", "tls": True, "certificates": ["PEM"], "tls_profile": "old"},
+            ],
+            "default_backend": "app",
+            "security_headers": {"X-Own": 'a"b\\c$HOME%[src]'},
+        },
+    ],
+    "haproxy_backends": [
+        {
+            "name": "app",
+            "app_session": {"cookie": "PHPSESSID", "timeout": "3h"},
+            "health_check": {"path": "/", "host": "www.example.org"},
+            "servers": [
+                {"name": "s", "address": "192.0.2.1", "port": 443, "tls": {"server_name": "{name}.example.org"}}
+            ],
+        }
+    ],
+    "haproxy_acme_thumbprint": "x_-9",
+    "haproxy_rate_limits": {"requests_per_second": 5, "connections": 9},
+    "haproxy_anonymise_clients": True,
+}
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="haproxy is not installed: apt-get install haproxy")
+def test_haproxy_itself_accepts_all_of_it_together(tmp_path: Path) -> None:
+    pem = tmp_path / "www.pem"
+    leaf = trustme.CA().issue_cert("www.example.org")
+    pem.write_bytes(b"".join(blob.bytes() for blob in [*leaf.cert_chain_pems, leaf.private_key_pem]))
+    capabilities = HAProxy(str(PROGRAM)).capabilities()
+    assert capabilities is not None
+    said = {**ASKED, **dataclasses.asdict(capabilities), "certificates": {str(pem): [CERTIFICATE]}}
+    changes = json.loads(json.dumps(ALL).replace('"PEM"', json.dumps(str(pem))))
+    configuration = tmp_path / "test.cfg"
+    configuration.write_text(render(tmp_path, {**changes, "__haproxy_asked": said}))
+    done = subprocess.run([str(PROGRAM), "-c", "-f", str(configuration)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "[WARNING]" not in done.stderr

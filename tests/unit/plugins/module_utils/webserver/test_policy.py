@@ -28,6 +28,8 @@ NGINX_DEBIAN12 = {"server": "nginx", "server_version": "1.22.1", "openssl_versio
 NGINX_DEBIAN13 = {"server": "nginx", "server_version": "1.26.3", "openssl_version": "3.5.7"}
 HAPROXY_DEBIAN12 = {"server": "haproxy", "server_version": "2.6.12-1+deb12u4", "openssl_version": "3.0.19"}
 HAPROXY_DEBIAN13 = {"server": "haproxy", "server_version": "3.0.11-1+deb13u5", "openssl_version": "3.5.7"}
+APACHE_DEBIAN12 = {"server": "apache", "server_version": "2.4.71", "openssl_version": "3.0.19"}
+APACHE_DEBIAN13 = {"server": "apache", "server_version": "2.4.71", "openssl_version": "3.5.7"}
 
 
 def test_nginx_of_debian_12() -> None:
@@ -55,6 +57,37 @@ def test_nginx_of_debian_13() -> None:
         "ssl_session_tickets on;",
         "http2 on;",
     ]
+
+
+def test_apache_of_debian_12() -> None:
+    assert tls_directives("intermediate", **APACHE_DEBIAN12) == [
+        "SSLProtocol -all +TLSv1.2 +TLSv1.3",
+        f"SSLCipherSuite {CIPHERS}",
+        f"SSLCipherSuite TLSv1.3 {SUITES}",
+        f"SSLOpenSSLConfCmd Curves {CLASSICAL}",
+        "SSLHonorCipherOrder off",
+        "SSLCompression off",
+        "SSLSessionTickets off",
+        "SSLSessionCache shmcb:${APACHE_RUN_DIR}/ssl_scache(512000)",
+        "SSLSessionCacheTimeout 86400",
+        "SSLVHostSNIPolicy secure",
+    ]
+
+
+def test_a_site_of_apache_has_a_profile_of_its_own() -> None:
+    assert tls_directives("modern", **APACHE_DEBIAN13, side="site") == [
+        "SSLProtocol -all +TLSv1.3",
+        f"SSLCipherSuite {CIPHERS}",
+        f"SSLCipherSuite TLSv1.3 {SUITES}",
+        f"SSLOpenSSLConfCmd Curves {HYBRID}",
+        "SSLHonorCipherOrder off",
+    ]
+
+
+@pytest.mark.parametrize(("apache", "is_there"), [("2.4.65", False), ("2.4.66", True)])
+def test_apache_is_given_a_policy_for_names_only_where_it_has_one(apache: str, is_there: bool) -> None:
+    lines = tls_directives("intermediate", server="apache", server_version=apache, openssl_version="3.0.19")
+    assert ("SSLVHostSNIPolicy secure" in lines) is is_there
 
 
 def test_haproxy_of_debian_12() -> None:
@@ -89,14 +122,15 @@ def test_hybrid_group_only_where_openssl_has_it(openssl: str, groups: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("profile", "nginx", "haproxy"),
+    ("profile", "nginx", "apache", "haproxy"),
     [
-        ("modern", "TLSv1.3", "TLSv1.3"),
-        ("intermediate", "TLSv1.2 TLSv1.3", "TLSv1.2"),
-        ("old", "TLSv1 TLSv1.1 TLSv1.2 TLSv1.3", "TLSv1.0"),
+        ("modern", "TLSv1.3", "+TLSv1.3", "TLSv1.3"),
+        ("intermediate", "TLSv1.2 TLSv1.3", "+TLSv1.2 +TLSv1.3", "TLSv1.2"),
+        ("old", "TLSv1 TLSv1.1 TLSv1.2 TLSv1.3", "+TLSv1 +TLSv1.1 +TLSv1.2 +TLSv1.3", "TLSv1.0"),
     ],
 )
-def test_protocols(profile: str, nginx: str, haproxy: str) -> None:
+def test_protocols(profile: str, nginx: str, apache: str, haproxy: str) -> None:
+    assert tls_directives(profile, **APACHE_DEBIAN13)[0] == f"SSLProtocol -all {apache}"
     assert tls_directives(profile, **NGINX_DEBIAN13)[0] == f"ssl_protocols {nginx};"
     assert f" ssl-min-ver {haproxy} " in tls_directives(profile, **HAPROXY_DEBIAN13)[-1]
 
@@ -109,6 +143,9 @@ def test_old_lowers_the_security_level_and_prefers_the_servers_order() -> None:
     nginx = tls_directives("old", **NGINX_DEBIAN13)
     assert nginx[1].startswith(f"ssl_ciphers @SECLEVEL=0:{CIPHERS}:")
     assert "ssl_prefer_server_ciphers on;" in nginx
+    apache = tls_directives("old", **APACHE_DEBIAN13)
+    assert apache[1].startswith(f"SSLCipherSuite @SECLEVEL=0:{CIPHERS}:")
+    assert "SSLHonorCipherOrder on" in apache
     assert "prefer-client-ciphers" not in " ".join(tls_directives("old", **HAPROXY_DEBIAN13))
 
 
@@ -136,7 +173,7 @@ def test_nginx_without_conf_command_is_not_given_one() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"server": "lighttpd"}, "server 'lighttpd': it is not known. Choose one of nginx, haproxy"),
+        ({"server": "lighttpd"}, "server 'lighttpd': it is not known. Choose one of nginx, apache, haproxy"),
         ({"side": "server"}, "side for nginx 'server': it is not known. Choose one of bind, listen"),
         ({"server_version": "1.10.3"}, "nginx 1.10.3: it is too old. Upgrade it to 1.13 or later"),
         ({"server_version": "new"}, "nginx version 'new': this is not a version"),

@@ -1,0 +1,82 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The way back: systemd undoes a switch by itself, unless somebody who is content with it comes and says so in time.
+
+Source: systemd-run(1), systemd.timer(5). It must survive the death of everything else, so it is a script that is
+handed to systemd whole, and needs nothing but ln, mv and systemctl.
+"""
+
+from __future__ import annotations
+
+import time
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.errors import MeasurementError
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.server import run
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.stage import Layout, StagingError
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.unit import control
+
+# $1 is our directory, $2 the release to go back to, $3 the unit, $4 whether it ran before. A reload that fails is
+# followed by a restart: by then nothing else is left to try.
+_SCRIPT = """\
+ln -sfn "releases/$2" "$1/.way-back" && mv -fT "$1/.way-back" "$1/current" || exit 1
+if [ "$4" = stopped ]; then exec systemctl stop "$3"; fi
+systemctl reload "$3" || systemctl restart "$3"
+"""
+_PATIENCE_SECONDS = 100.0
+_PAUSE_SECONDS = 0.2
+
+
+def _name(layout: Layout) -> str:
+    return f"ringmaster-{layout.server.name}-way-back"
+
+
+def arm(layout: Layout, release: str, was_active: bool, timeout_seconds: int) -> None:
+    """Have systemd go back to a release after a time. Raises StagingError where it cannot be asked to."""
+    name = _name(layout)
+    output = run(
+        [
+            "systemd-run",
+            "--quiet",
+            "--collect",
+            f"--unit={name}",
+            f"--description=Go back to release {release} of {layout.server.name}",
+            f"--on-active={timeout_seconds}s",
+            "--timer-property=AccuracySec=1s",
+            "/bin/sh",
+            "-c",
+            _SCRIPT,
+            name,
+            str(layout.directory),
+            release,
+            layout.server.unit,
+            "active" if was_active else "stopped",
+        ]
+    )
+    if output.status != 0:
+        said = (output.stderr or output.stdout).strip()
+        raise StagingError(f"{name}.timer", f"the way back cannot be armed ({said})", "Nothing was switched: run again")
+
+
+def is_armed(layout: Layout) -> bool:
+    """Whether a way back waits for its time, or is being gone."""
+    return any(_is_active(f"{_name(layout)}.{kind}") for kind in ("timer", "service"))
+
+
+def _is_active(unit: str) -> bool:
+    return run(["systemctl", "is-active", unit]).stdout.strip() in ("active", "activating", "deactivating")
+
+
+def disarm(layout: Layout) -> None:
+    """Stop the clock; where the way back is being gone already, wait until it was. No way back is fine too.
+
+    Raises MeasurementError where it does not come to an end.
+    """
+    name = _name(layout)
+    control("stop", f"{name}.timer")
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while _is_active(f"{name}.service"):
+        if time.monotonic() > deadline:
+            raise MeasurementError(f"{name}.service", "it does not come to an end", f"Look at systemctl status {name}")
+        time.sleep(_PAUSE_SECONDS)

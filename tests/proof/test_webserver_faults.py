@@ -1,0 +1,191 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every mistake that a deployment can make, on every server and release that it applies to.
+
+Each fault is deployed to all hosts at once while visitors keep asking all of them. The play must fail with the reason,
+no visitor may go without an answer, what was served must be served still, and the variables put right must be enough
+to repair it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests")]
+
+from peers.visitors import Visitors
+from peers.web_fleet import ALL, NAME, WebFleet, assert_all_served, pair, raw, server_of, site
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="hosts are booted by root; run make proof as root")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A mistake: what is done on the host first, which variables are given, what the play must say, what mends it.
+
+    ``variables`` and ``reason`` go from server to changes of its variables, and to a regular expression; a server that
+    is not named there does not know this fault. ``prepare`` and ``restore`` are commands on the host.
+    """
+
+    name: str
+    variables: Mapping[str, Mapping[str, Any]]
+    reason: Mapping[str, str]
+    prepare: str = "true"
+    restore: str = "true"
+
+
+def everywhere(reason: str) -> dict[str, str]:
+    return dict.fromkeys(ALL, reason)
+
+
+_SQUATTER = "import socket, time; s = socket.create_server(('0.0.0.0', 9443)); time.sleep(900)"
+_WRONG_KEY = (
+    "mkdir -p /root/wrong && cp /etc/ssl/ringmaster/site/fullchain.pem /root/wrong/ && "
+    "openssl ecparam -genkey -name prime256v1 -noout -out /root/wrong/privkey.pem && "
+    "cp /root/wrong/privkey.pem /root/wrong/fullchain.pem.key"
+)
+_EXPIRED = (
+    "mkdir -p /root/expired && cd /root/expired && openssl ecparam -genkey -name prime256v1 -noout -out privkey.pem && "
+    f"openssl req -new -key privkey.pem -subj /CN={NAME} -addext subjectAltName=DNS:{NAME} -out request.pem && "
+    f"printf 'subjectAltName=DNS:{NAME}' > names && : > index && echo 01 > serial && "
+    "printf '[ca]\ndefault_ca=d\n[d]\ndatabase=index\nserial=serial\nnew_certs_dir=.\ndefault_md=sha256\n"
+    "policy=p\n[p]\ncommonName=supplied\n' > ca.cnf && "
+    "openssl ca -batch -config ca.cnf -selfsign -keyfile privkey.pem -in request.pem -extfile names -notext "
+    "-startdate 20200101000000Z -enddate 20210101000000Z -out fullchain.pem && cp privkey.pem fullchain.pem.key"
+)
+_WEAK_KEY = (
+    "mkdir -p /root/weak && cd /root/weak && "
+    f"openssl req -x509 -newkey rsa:1024 -nodes -keyout privkey.pem -out fullchain.pem -days 30 -subj /CN={NAME} "
+    f"-addext subjectAltName=DNS:{NAME} && cp privkey.pem fullchain.pem.key"
+)
+_LYING_RELOAD = (
+    "for unit in nginx apache2 haproxy; do mkdir -p /run/systemd/system/$unit.service.d && "
+    "printf '[Service]\\nExecReload=\\nExecReload=/bin/true\\n' > /run/systemd/system/$unit.service.d/lie.conf; "
+    "done; systemctl daemon-reload"
+)
+_LEGACY = "ALL:@SECLEVEL=0"
+
+FAULTS = (
+    Fault(
+        "key that does not fit", pair("/root/wrong"), everywhere(r"does not (fit|belong|match)|mismatch"), _WRONG_KEY
+    ),
+    Fault("expired certificate", pair("/root/expired"), everywhere(r"expired"), _EXPIRED),
+    Fault(
+        "unknown group",
+        raw("ssl_ecdh_curve nosuch;", "SSLOpenSSLConfCmd Curves nosuch", haproxy_bind="curves nosuch"),
+        everywhere("nosuch"),
+    ),
+    Fault(
+        "unusable cipher list",
+        raw("ssl_ciphers NOSUCH;", "SSLCipherSuite NOSUCH", haproxy_bind="ciphers NOSUCH"),
+        everywhere("(?i)cipher"),
+    ),
+    Fault(
+        "syntax error in raw lines",
+        raw("no_such_directive on;", "NoSuchDirective on", "no-such-keyword"),
+        everywhere("(?i)no.?such.?(directive|keyword)"),
+    ),
+    Fault(
+        "listen conflict",
+        {server: {f"{server}_addresses": ["{{ ansible_host }}"]} for server in ("nginx", "apache")},
+        everywhere(r"(?i)bind|address already in use|restart"),
+    ),
+    Fault(
+        "port taken by another process",
+        {
+            "nginx": {"nginx_https_port": 9443},
+            "apache": {"apache_https_port": 9443},
+            "haproxy": site("haproxy", port=9443),
+        },
+        everywhere("9443.*python"),
+        prepare=f'systemd-run --quiet --unit=squatter python3 -c "{_SQUATTER}" && sleep 1',
+        restore="systemctl stop squatter",
+    ),
+    Fault(
+        "missing include",
+        raw(
+            "include /nowhere/absent.conf;",
+            "Include /nowhere/absent.conf",
+            "http-request deny if { src -f /nowhere/absent.conf }",
+        ),
+        everywhere("/nowhere/absent.conf"),
+    ),
+    Fault(
+        "upstream names with DNS down",
+        {
+            "nginx": site("nginx", kind="reverse_proxy", upstream={"url": "https://backend.nowhere.test/"}),
+            "haproxy": {
+                **site("haproxy"),
+                "haproxy_backends": [
+                    {"name": "app", "servers": [{"name": "a", "address": "backend.nowhere.test", "port": 443}]}
+                ],
+            },
+        },
+        everywhere("backend.nowhere.test"),
+        prepare="cp --dereference /etc/resolv.conf /root/resolv.conf && echo nameserver 192.0.2.1 > /etc/resolv.conf",
+        restore="cat /root/resolv.conf > /etc/resolv.conf",
+    ),
+    Fault(
+        "TLS 1.0 allowed",
+        raw(
+            f"ssl_protocols TLSv1 TLSv1.2 TLSv1.3; ssl_ciphers {_LEGACY};",
+            f"SSLProtocol all\nSSLCipherSuite {_LEGACY}",
+            haproxy_bind=f"ssl-min-ver TLSv1.0 ciphers {_LEGACY}",
+        ),
+        everywhere(r"\bB\b.*TLS ?v?1\.0|protocol"),
+    ),
+    Fault("weak key", pair("/root/weak"), everywhere(r"(?i)key too small|1024|ee key"), _WEAK_KEY),
+    Fault(
+        "no HSTS",
+        {server: {f"{server}_minimum_grade": "A+", f"{server}_hsts_stage": "disabled"} for server in ALL},
+        everywhere(r"(?i)A\+.*(HSTS|strict)"),
+    ),
+    Fault(
+        "reload that reports success but keeps the old configuration",
+        {server: {f"{server}_hsts_stage": "week"} for server in ALL},
+        everywhere("(?i)reload|old configuration|workers"),
+        prepare=_LYING_RELOAD,
+        restore="rm -r /run/systemd/system/*.service.d/lie.conf; systemctl daemon-reload",
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebFleet]:
+    fleet = WebFleet("faults", tmp_path_factory.mktemp("faults"))
+    yield fleet
+    fleet.down()
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_fault(fleet: WebFleet, fault: Fault) -> None:
+    hosts = [host for host in fleet.hosts if server_of(host) in fault.variables]
+    before = {host: fleet.live(host) for host in hosts}
+    visitors = {host: Visitors(fleet.address(host), 443, NAME) for host in hosts}
+    try:
+        for host in hosts:
+            fleet.ssh(host, fault.prepare)
+        refused = fleet.deploy(fault.variables)
+    finally:
+        for host in hosts:
+            fleet.ssh(host, fault.restore, check=False)
+        seen = {host: each.leave() for host, each in visitors.items()}
+
+    for host in hosts:
+        assert_all_served(host, seen[host])
+        assert fleet.live(host) == before[host], host
+        assert re.search(fault.reason[server_of(host)], refused.refusals.get(host, "")), (host, refused.refusals)
+    repaired = fleet.deploy({server: {} for server in fault.variables})
+    assert not repaired.refusals, repaired.refusals
+    assert dict.fromkeys(hosts, 0) == repaired.changed, repaired.output
