@@ -200,6 +200,7 @@ results:
         - With O(addresses=all), what this address does otherwise than the first of the same target - C(fact), C(before)
           (at the first), C(after) (here), C(direction) (V(better), V(worse), V(neutral), V(unknown)).
       returned: always
+      version_added: 0.2.0
       type: list
       elements: dict
     reachable:
@@ -234,6 +235,7 @@ results:
         - Whether a server with an order of its own prefers ChaCha20 for a client that does; null where that does not
           arise.
       returned: always
+      version_added: 0.2.0
       type: bool
     groups:
       description:
@@ -246,12 +248,14 @@ results:
     groups_preference:
       description: For each protocol whose order of groups decides - V(server), V(client) or V(not_tested).
       returned: always
+      version_added: 0.2.0
       type: dict
     signature_schemes:
       description:
         - For each protocol the C(name) and C(id) of the schemes that key exchanges were signed with. They are all only
           with O(vulnerability_tests=deep), otherwise those that happened to be seen.
       returned: always
+      version_added: 0.2.0
       type: dict
     dh_parameters:
       description:
@@ -263,10 +267,12 @@ results:
     key_reuse:
       description: For V(DHE) and V(ECDHE) whether an ephemeral key was used twice; null with fewer than two to compare.
       returned: always
+      version_added: 0.2.0
       type: dict
     alpn:
       description: For TLS 1.2, or where it is not offered TLS 1.3, what was selected of V(h2) and V(http/1.1), if any.
       returned: always
+      version_added: 0.2.0
       type: dict
     extensions:
       description: For each protocol from TLS 1.0 to 1.2 the extensions that the server echoed in any answer.
@@ -285,20 +291,24 @@ results:
         - Whether a server that speaks TLS 1.3 says so when it is asked for less (RFC 8446 4.1.3) - V(present),
           V(missing), V(not_applicable) or V(not_tested).
       returned: always
+      version_added: 0.2.0
       type: str
     fallback_scsv:
       description:
         - Whether a server with several protocols up to TLS 1.2 refuses a client that falls back (RFC 7507) -
           V(supported), V(not_supported), V(not_applicable) or V(not_tested).
       returned: always
+      version_added: 0.2.0
       type: str
     server_name_required:
       description: Whether the server refuses a client that sends no server name; null where that was not asked.
       returned: always
+      version_added: 0.2.0
       type: bool
     client_certificate:
       description: Whether the server asks for one - V(requested), V(not_requested) or V(not_tested).
       returned: always
+      version_added: 0.2.0
       type: str
     sessions:
       description:
@@ -306,6 +316,7 @@ results:
           it does not exist or was not measured) - with C(ticket_lifetime_seconds) (null where the server does not say)
           and C(max_early_data_bytes) (how much 0-RTT data TLS 1.3 takes, 0 for none).
       returned: always
+      version_added: 0.2.0
       type: dict
     certificates:
       description:
@@ -317,14 +328,17 @@ results:
         key_type:
           description: The kind of its key, such as V(RSA) or V(ECDSA).
           returned: always
+          version_added: 0.2.0
           type: str
         server_name_sent:
           description: Whether it was shown to a client that asked for the name; false for one that only others see.
           returned: always
+          version_added: 0.2.0
           type: bool
         protocols:
           description: The protocols in which it was seen.
           returned: always
+          version_added: 0.2.0
           type: list
           elements: str
         leaf:
@@ -335,10 +349,12 @@ results:
               C(ocsp_responders), C(ca_issuers), C(crl_distribution_points), C(must_staple).
             - One that cannot be parsed has C(error), C(sha256_fingerprint) and C(size) instead.
           returned: always
+          version_added: 0.2.0
           type: dict
         chain:
           description: The other certificates as they were sent, each in the form of the leaf.
           returned: always
+          version_added: 0.2.0
           type: list
           elements: dict
         trust:
@@ -350,19 +366,23 @@ results:
               V(invalid_chain), V(weak_signature), V(revoked). C(trusted) is null for V(unsupported_algorithm), and may
               be for V(chain_not_seen), where only the leaf could be seen. Then the grade is an upper bound.
           returned: always
+          version_added: 0.2.0
           type: dict
         chain_order:
           description: V(correct) where each certificate certifies the one before it, V(wrong), or null where not seen.
           returned: always
+          version_added: 0.2.0
           type: str
         extra_certificates:
           description: The SHA-256 fingerprints of certificates that are sent and of no use.
           returned: always
+          version_added: 0.2.0
           type: list
           elements: str
         contains_anchor:
           description: Whether the trust anchor itself was sent, which no client needs.
           returned: always
+          version_added: 0.2.0
           type: bool
         stapled_ocsp:
           description:
@@ -370,16 +390,19 @@ results:
               C(responder), C(produced_at), C(this_update), C(next_update), C(revoked_at), C(revocation_reason). Null
               where nothing was.
           returned: always
+          version_added: 0.2.0
           type: dict
         must_staple_satisfied:
           description: Whether a certificate that demands a stapled response has a good one; null if it demands none.
           returned: always
+          version_added: 0.2.0
           type: bool
         scts:
           description:
             - The certificate timestamps (RFC 6962) - C(source) (V(certificate), V(tls), V(ocsp)), C(version),
               C(log_id), C(timestamp), C(verified) (always null), C(error).
           returned: always
+          version_added: 0.2.0
           type: list
           elements: dict
     http:
@@ -397,10 +420,12 @@ results:
         - What the site says without TLS - C(reachable), C(speaks_http), C(status), C(redirects_to_https), C(location),
           C(reason). Null where the port is not known.
       returned: always
+      version_added: 0.2.0
       type: dict
     vulnerability_tests:
       description: How far the search for vulnerabilities went.
       returned: always
+      version_added: 0.2.0
       type: str
     vulnerabilities:
       description:
@@ -414,6 +439,7 @@ results:
           C(lucky13), C(rc4), C(crime), C(breach), C(opossum), C(insecure_renegotiation),
           C(client_initiated_renegotiation), C(starttls_injection).
       returned: always
+      version_added: 0.2.0
       type: dict
     clients:
       description:
@@ -421,6 +447,7 @@ results:
           C(connects) (null where that is not known), C(protocol), C(cipher_suite), C(possible_cipher_suites) (where it
           is one of several), C(group), C(reason). Whether a client trusts the certificate is not asked.
       returned: always
+      version_added: 0.2.0
       type: list
       elements: dict
     grade:
@@ -462,6 +489,7 @@ results:
           C(best_possible) (the strictest that nothing measured contradicts). Each profile has the form of
           RV(results[].policies[]).
       returned: always
+      version_added: 0.2.0
       type: dict
     policies:
       description:
@@ -470,6 +498,7 @@ results:
         - Each of C(items) has C(item), C(expected), C(actual), C(status) (V(pass), V(fail), V(recommend), V(skipped)),
           C(reason) and C(source).
       returned: always
+      version_added: 0.2.0
       type: list
       elements: dict
     not_tested:

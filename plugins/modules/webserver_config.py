@@ -357,6 +357,7 @@ endpoints:
       type: str
 """
 
+import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -441,7 +442,7 @@ def _run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         if params["step"] == "switch":
             return {"changed": True, **switch(layout, _wanted(params), params["confirm_timeout"], lock)}
         if params["step"] == "confirm":
-            return {"changed": True, **confirm(layout, params["keep_releases"], lock)}
+            return {"changed": True, **confirm(layout, params["keep_releases"], lock, params["expected_release"])}
         return {"changed": True, **undo(layout, params["expected_release"], params["keep_releases"], lock)}
 
 
@@ -455,6 +456,8 @@ def main() -> None:
             module.fail_json(msg=f"{option}: {module.params[option]} is too small. Give at least {least}")
     if module.check_mode and module.params["step"] != "prepare":
         module.fail_json(msg=f"step: {module.params['step']} changes the host. In check mode, do prepare alone")
+    if os.geteuid() != 0:
+        module.fail_json(msg="webserver_config: it needs root on the host. Set become to true")
     try:
         result = _run(module.params, module.check_mode)
     except WebopsError as error:

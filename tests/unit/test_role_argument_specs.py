@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
+SERVER_ROLES = ("apache", "haproxy", "nginx")
 ROLE_NAMES = sorted(path.parent.parent.name for path in ROLES.glob("*/defaults/main.yml"))
 
 
@@ -58,10 +59,50 @@ def test_readme_names_every_option(role: str) -> None:
     assert [name for name in documented_options(role) if f"`{name}`" not in readme] == []
 
 
-@pytest.mark.parametrize("suffix", ["tls_profile", "hsts_stage", "hsts_include_subdomains", "hsts_preload"])
-def test_the_same_suffix_means_the_same_in_every_role(suffix: str) -> None:
-    specs = [documented_options(role)[f"{role}_{suffix}"] for role in ("haproxy", "nginx")]
+def with_suffix(suffix: str) -> dict[str, dict[str, Any]]:
+    """Return the option of each server's role that ends in ``suffix``, its default with the role's name left open."""
+    found = {}
+    for role in SERVER_ROLES:
+        spec = documented_options(role).get(f"{role}_{suffix}")
+        if spec is not None:
+            found[role] = {**spec, "default": str(spec["default"]).replace(f"{role}_", "ROLE_")}
+    return found
 
-    assert [spec["type"] for spec in specs] == [specs[0]["type"]] * 2
-    assert [spec["default"] for spec in specs] == [specs[0]["default"]] * 2
-    assert [spec.get("choices") for spec in specs] == [specs[0].get("choices")] * 2
+
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        "tls_profile",
+        "hsts_stage",
+        "hsts_include_subdomains",
+        "hsts_preload",
+        "security_headers",
+        "minimum_grade",
+        "ca_path",
+        "take_over",
+        "removed_names",
+        "keep_releases",
+        "allow_restart",
+        "undo_release",
+        "json_access_log",
+        "anonymise_clients",
+        "systemd_sandbox",
+        "certificate_directory",
+    ],
+)
+def test_the_same_suffix_means_the_same_in_every_role(suffix: str) -> None:
+    (first, *others) = with_suffix(suffix).values()
+
+    assert len(others) == len(SERVER_ROLES) - 1
+    for key in ("type", "elements", "default", "choices"):
+        assert [spec.get(key) for spec in others] == [first.get(key)] * len(others), key
+
+
+@pytest.mark.parametrize(
+    ("suffix", "roles"), [("rate_limits", SERVER_ROLES), ("acme_challenge_directory", ("apache", "nginx"))]
+)
+def test_the_same_suffix_has_the_same_type(suffix: str, roles: tuple[str, ...]) -> None:
+    specs = with_suffix(suffix)
+
+    assert tuple(specs) == roles
+    assert len({(spec["type"], spec["default"]) for spec in specs.values()}) == 1

@@ -48,6 +48,8 @@ def switch(layout: Layout, wanted: Wanted, confirm_timeout_seconds: int, lock: L
     ``live_scans`` and ``restart_required``. What is refused at the stage ``staged`` was never live.
     """
     lock.stage("writing")
+    # All of them are measured before anybody can confirm, at less than a second each.
+    seconds = max(confirm_timeout_seconds, len(wanted.facts.endpoints))
     unit = units.ask(layout.server.unit)
     try:
         release = _write(layout, wanted)
@@ -62,7 +64,7 @@ def switch(layout: Layout, wanted: Wanted, confirm_timeout_seconds: int, lock: L
     try:
         write_state(layout, pending)
         if back is not None:
-            way_back.arm(layout, back, unit.active, confirm_timeout_seconds)
+            way_back.arm(layout, back, way_back.means(unit.active, restart), seconds)
     except WebopsError as error:
         write_state(layout, state)
         return _refused("staged", str(error))
@@ -124,6 +126,10 @@ def _take_over(layout: Layout, state: State) -> State:
     """Make the entry file lead to the current release, which first is what the entry file was: nothing changes yet."""
     if stage.is_taken_over(layout):
         return state
+    if stage.is_entry_changed(layout):
+        # Ours, changed by hand: a copy of it that is the current release would include itself.
+        stage.write_entry(layout)
+        return state
     original = stage.original_release(layout, _original_facts(layout))
     if original is None:
         return state
@@ -182,13 +188,18 @@ def _gone_back(layout: Layout, back: str | None, reason: str, lock: Lock) -> tup
 def _go_back(layout: Layout, state: State, name: str) -> str | None:
     """Make an earlier release live again; return what is wrong. Only when nothing is, the way back is disarmed.
 
-    A unit that did not run before the switch is stopped, as it was.
+    A unit that did not run before the switch is stopped, as it was; but not one that somebody has started since the way
+    back was gone. A socket that a restart has moved is moved back by one: no reload can.
     """
+    is_gone = stage.current_release(layout) == name
     stage.flip(layout, name)
-    if state.pending is not None and not state.pending.was_active:
-        problem = units.control("stop", layout.server.unit)
+    was_active = state.pending is None or state.pending.was_active
+    if was_active or (is_gone and units.ask(layout.server.unit).active):
+        listeners = _listeners(layout, name)
+        restart = bool(socket_demand(layout.server, listeners).moves)
+        problem = serving.bring_back(layout.server, listeners, restart)
     else:
-        problem = serving.bring_back(layout.server, _listeners(layout, name))
+        problem = units.control("stop", layout.server.unit)
     if problem is None:
         way_back.disarm(layout)
         write_state(layout, dataclasses.replace(read_state(layout), pending=None))
@@ -220,12 +231,21 @@ def repair(layout: Layout, check_mode: bool) -> list[str]:
     return [f"{what}; went back to it" + (f", but: {problem}" if problem else "")]
 
 
-def confirm(layout: Layout, keep_releases: int, lock: Lock) -> dict[str, Any]:
+def confirm(layout: Layout, keep_releases: int, lock: Lock, expected: str | None = None) -> dict[str, Any]:
     """Disarm the way back, call the release confirmed, and remove what nobody needs any more.
 
-    Raises MeasurementError where the way back has been gone before.
+    ``expected`` is the release that was switched to: the switch of another run is not ours to confirm. Raises
+    MeasurementError where it is that, or the way back has been gone before. What fails once the release is confirmed is
+    in ``warnings``: it is live, and stays.
     """
     lock.stage("confirming")
+    pending = read_state(layout).pending
+    if pending is not None and expected not in (None, pending.release):
+        raise MeasurementError(
+            f"release {pending.release}",
+            f"it is live, and not {expected}: another run has gone back, and switched to its own",
+            "Let it end, and run again",
+        )
     way_back.disarm(layout)
     state, current = read_state(layout), stage.current_release(layout)
     pending = state.pending
@@ -238,13 +258,20 @@ def confirm(layout: Layout, keep_releases: int, lock: Lock) -> dict[str, Any]:
         )
     state = state.with_confirmed(pending.release, pending.switched_at)
     write_state(layout, state)
-    said = None if pending.was_active else units.control("enable", layout.server.unit)
-    _prune(layout, state, keep_releases)
-    return {"release": pending.release, "warnings": [f"{layout.server.unit} was not enabled: {said}"] if said else []}
+    warnings = [] if pending.was_active else _enable(layout.server.unit)
+    return {"release": pending.release, "warnings": [*warnings, *_prune(layout, keep_releases)]}
+
+
+def _enable(unit: str) -> list[str]:
+    try:
+        said = units.control("enable", unit)
+    except WebopsError as error:
+        said = str(error)
+    return [f"{unit} was not enabled: {said}"] if said else []
 
 
 def undo(layout: Layout, expected: str | None, keep_releases: int, lock: Lock) -> dict[str, Any]:
-    """Go back to the confirmed release at once; the result has ``rolled_back``, ``release`` and ``reason``.
+    """Go back to the confirmed release at once; the result has ``rolled_back``, ``release``, ``reason``, ``warnings``.
 
     ``expected`` is the release that was switched to: the switch of another run is not ours to undo. ``reason`` says why
     it was not possible, None where it was.
@@ -253,20 +280,27 @@ def undo(layout: Layout, expected: str | None, keep_releases: int, lock: Lock) -
     state = read_state(layout)
     back = _way_back_to(layout, state)
     if back is None:
-        return {"rolled_back": False, "release": None, "reason": "there is no earlier release to go back to"}
+        reason = "there is no earlier release to go back to"
+        return {"rolled_back": False, "release": None, "reason": reason, "warnings": []}
     if state.pending is not None and expected not in (None, state.pending.release):
         reason = f"release {state.pending.release} of another run is live and not confirmed yet"
-        return {"rolled_back": False, "release": back, "reason": reason}
+        return {"rolled_back": False, "release": back, "reason": reason, "warnings": []}
     if state.pending is None and stage.current_release(layout) == state.confirmed:
-        return {"rolled_back": True, "release": back, "reason": None}
+        return {"rolled_back": True, "release": back, "reason": None, "warnings": []}
     problem = _go_back(layout, state, back)
-    if problem is None:
-        _prune(layout, read_state(layout), keep_releases)
-    return {"rolled_back": problem is None, "release": back, "reason": problem}
+    warnings = _prune(layout, keep_releases) if problem is None else []
+    return {"rolled_back": problem is None, "release": back, "reason": problem, "warnings": warnings}
 
 
-def _prune(layout: Layout, state: State, keep_releases: int) -> None:
-    removable = state.removable(keep_releases)
-    stage.remove_releases(layout, removable)
-    kept = {name: moment for name, moment in state.releases.items() if name not in removable}
-    write_state(layout, dataclasses.replace(state, releases=kept))
+def _prune(layout: Layout, keep_releases: int) -> list[str]:
+    """Remove the releases that nobody needs, never the live one; return what failed, as warnings."""
+    try:
+        state, current = read_state(layout), stage.current_release(layout)
+        # A state that was lost does not know which release is confirmed.
+        removable = [name for name in state.removable(keep_releases) if name != current]
+        stage.remove_releases(layout, removable)
+        kept = {name: moment for name, moment in state.releases.items() if name not in removable}
+        write_state(layout, dataclasses.replace(state, releases=kept))
+    except WebopsError as error:
+        return [f"Old releases were not removed: {error}"]
+    return []

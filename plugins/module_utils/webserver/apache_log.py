@@ -26,6 +26,8 @@ _PREFIX = re.compile(r"^\[([^\]]*)\] \[(\w*):(\w+)\] (?:\[pid [^\]]*\] )?")
 _MOMENT = re.compile(r"\w{3} (\w{3}) +(\d+) (\d+):(\d+):(\d+)(\.\d+)? (\d{4})")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _GRAVE = ("emerg", "alert", "crit")
+# Every message of Apache's own has a number.
+_NUMBERED = re.compile(r"\bAH\d{5}: ")
 _HARMLESS = ("warn", "notice", "info", "debug")
 # What apachectl and Apache say whatever the reason is; and the hint about a missing ServerName.
 _NOISE = re.compile(r"Action '.*' failed\.|The Apache error log may have more information\.|Syntax OK|AH00558|AH00557")
@@ -48,9 +50,15 @@ def errors_since(paths: Sequence[str], moment: float) -> list[str]:
     A line without a date, such as that about an address in use, is from the moment of the line before. What a visitor's
     request caused is not about the configuration.
     """
-    found = [line for path in paths[:_MAX_FILES] for line in _since(_lines(path), moment)]
-    grave = [line for line in found if _level(line) in (*_GRAVE, None) and "[client " not in line]
+    grave = [line for path in paths[:_MAX_FILES] for line in _about_configuration(list(_since(_lines(path), moment)))]
     return list(dict.fromkeys(_PREFIX.sub("", line) for line in grave))[:_MAX_LINES]
+
+
+def _about_configuration(lines: Sequence[str]) -> list[str]:
+    """Leave out what requests have caused: what programs of a site say goes to the log without a date as well."""
+    is_own = any(_level(line) is None and _NUMBERED.search(line) for line in lines)
+    levels = (*_GRAVE, None) if is_own else _GRAVE
+    return [line for line in lines if _level(line) in levels and "[client " not in line]
 
 
 def _level(line: str) -> str | None:

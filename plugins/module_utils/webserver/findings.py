@@ -33,6 +33,25 @@ def together(findings: Iterable[Findings]) -> Findings:
     return sum(findings, Findings())
 
 
+def said_once(found: Iterable[tuple[str, Findings]]) -> Findings:
+    """Return findings about several subjects as one; what is the same of several of them is said once.
+
+    ``found`` has each subject with its findings, whose sentences begin with it and a colon.
+    """
+    every = list(found)
+    return Findings(
+        _grouped((subject, text) for subject, each in every for text in each.refusals),
+        _grouped((subject, text) for subject, each in every for text in each.warnings),
+    )
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    subjects: dict[str, list[str]] = {}
+    for subject, text in pairs:
+        subjects.setdefault(text[len(f"{subject}: ") :], []).append(subject)
+    return tuple(f"{named(several)}: {what}" for what, several in subjects.items())
+
+
 def named(names: Iterable[str]) -> str:
     """Return names for a sentence: the first ones, and how many more there are."""
     every = list(dict.fromkeys(names))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 import posixpath
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -23,6 +24,10 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.site_c
 RELEASE_DIRECTORY = "/etc/haproxy/ringmaster/current"
 _CERTIFICATE_DIRECTORY = "certificates"
 _LOOPBACKS = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+# What needs no quotes (section 2.2).
+_PLAIN_PATH = re.compile(r"/[A-Za-z0-9_.+@:,/-]*")
+# A name of a certificate (perhaps with a wildcard), or an address.
+_HOST = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?|[0-9a-f:.]+")
 _PREFERS_CLIENTS = "prefer-client-ciphers"
 # The oldest HAProxy that knows every word of the JSON log (`host_only` came with 2.5, `log-format-sd` with 1.7).
 _JSON_LOG_MINIMUM = (2, 6)
@@ -140,8 +145,9 @@ class _Certificate:
 
     @property
     def names(self) -> list[str]:
-        """The names it is for, as visitors may ask for them."""
-        return list(dict.fromkeys(str(name).lower() for one in self.facts for name in one["names"] or ()))
+        """The names it is for, as visitors may ask for them; a file may also say what can be no host's."""
+        every = dict.fromkeys(str(name).lower() for one in self.facts for name in one["names"] or ())
+        return [name for name in every if _HOST.fullmatch(name)]
 
 
 @dataclass(frozen=True)
@@ -201,7 +207,7 @@ def _certificate(where: str, name: str, settings: Settings, info: Mapping[str, A
         raise InvalidInputError(
             f"{where}: certificate {name!r}", "it is neither the name of a certificate nor a path", "Correct it"
         )
-    path = name if is_path else posixpath.join(settings.certificate_directory, name)
+    path = _plain_path(where, name) if is_path else posixpath.join(settings.certificate_directory, name)
     facts = [one for one in (info or {}).get("certificates", {}).get(path, ()) if one["exists"]]
     if is_path:
         return _Certificate(path, [], [path], [], facts)
@@ -215,6 +221,17 @@ def _certificate(where: str, name: str, settings: Settings, info: Mapping[str, A
         files.append(key)
     crt_paths = [posixpath.join(RELEASE_DIRECTORY, each) for each in release_paths]
     return _Certificate(path, files, crt_paths, release_paths, facts)
+
+
+def _plain_path(where: str, path: str) -> str:
+    """Return the path of a certificate that can stand on a ``bind`` line as it is."""
+    if not _PLAIN_PATH.fullmatch(path):
+        raise InvalidInputError(
+            f"{where}: certificate {path!r}",
+            "a path can only have letters, digits and the characters _ . - + @ : , /",
+            "Give the file another name, or a link to it",
+        )
+    return path
 
 
 def _key_suffix(fullchain: str) -> str:

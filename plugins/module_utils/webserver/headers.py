@@ -19,8 +19,9 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.policy
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# RFC 9110, section 5.6.2 (token) and section 5.5 (field values carry no control characters).
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+# Less than a token of RFC 9110, section 5.6.2: some of its characters begin a comment, a variable or a text in quotes.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# RFC 9110, section 5.5.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _TRANSPORT_SECURITY = "strict-transport-security"
 _FORGET = "max-age=0"
@@ -54,7 +55,7 @@ def request_headers(where: str, given: Mapping[str, object]) -> list[dict[str, s
 
 
 def _checked(where: str, name: str, value: object) -> tuple[str, str]:
-    if not _TOKEN.fullmatch(name):
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InvalidInputError(f"{where}: header {name!r}", "this is not the name of a header", "Correct it")
     text = "" if value is None else str(value)
     if _CONTROL.search(text):

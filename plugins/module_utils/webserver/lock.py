@@ -36,8 +36,7 @@ class Lock:
 
     def __enter__(self) -> Lock:
         """Wait for the lock, and take it."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._descriptor = os.open(self.path, flags, 0o600)
+        self._descriptor = self._opened()
         give_up_at = time.monotonic() + self._patience_seconds
         while not self._taken():
             if time.monotonic() > give_up_at:
@@ -48,6 +47,18 @@ class Lock:
                 )
             time.sleep(_PAUSE_SECONDS)
         return self
+
+    def _opened(self) -> int:
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            try:
+                # Not made at once: root may not open with O_CREAT what somebody else has there (fs.protected_regular).
+                return os.open(self.path, flags)
+            except FileNotFoundError:
+                return os.open(self.path, flags | os.O_CREAT, 0o600)
+        except OSError as error:
+            remedy = "Run as root (become: true), or see who made it, and remove it"
+            raise MeasurementError(str(self.path), f"it cannot be opened ({error.strerror})", remedy) from error
 
     def _taken(self) -> bool:
         try:

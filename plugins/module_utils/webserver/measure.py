@@ -38,7 +38,8 @@ _TEST_TIMEOUT_SECONDS = 30
 _START_TIMEOUT_SECONDS = 30
 _ANSWER_TIMEOUT_SECONDS = 15
 _PAUSE_SECONDS = 0.1
-_RESOLVE_SECONDS = 5.0
+# The resolver alone waits 5 seconds for a name server that is down, twice for each, and then asks the next.
+_RESOLVE_SECONDS = 30.0
 _RESOLVERS = 16
 _MAX_OUTPUT_BYTES = 256 * 1024
 _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})")
@@ -131,9 +132,7 @@ def _work(layout: stage.Layout, release: Release, facts: Facts, lock: Lock) -> d
     """Do, in the shadow, what a deployment does; return ``refused``, ``scans`` and ``opened``."""
     server = layout.server
     lock.stage("testing")
-    stage.write_release(layout, release)
-    stage.flip(layout, release.name)
-    stage.write_entry(layout)
+    _stage_in_shadow(layout, release)
     refused = _own_test(server, server.entry_path)
     if refused is None:
         lock.stage("shadow")
@@ -143,6 +142,18 @@ def _work(layout: stage.Layout, release: Release, facts: Facts, lock: Lock) -> d
     lock.stage("measuring")
     opened = [(each.address, each.port) for each in open_listeners()]
     return {"refused": None, "scans": scan_endpoints(facts.endpoints), "opened": opened}
+
+
+def _stage_in_shadow(layout: stage.Layout, release: Release) -> None:
+    """Write the release; where only a shadow cannot have it (/etc of another host, no memory), there is no shadow."""
+    try:
+        stage.write_release(layout, release)
+        stage.flip(layout, release.name)
+        stage.write_entry(layout)
+    except stage.StagingError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        raise ShadowUnavailableError("Shadow start", f"{error.value}: {error.reason}", error.remedy) from error
 
 
 def _sockets(facts: Facts) -> list[Listener]:
@@ -219,14 +230,22 @@ def test_outside(layout: stage.Layout, release: Release) -> dict[str, str] | Non
     remove_trials(layout)
     directory = tempfile.mkdtemp(prefix=_trial_prefix(layout), dir=_TRIAL_DIRECTORY)
     try:
-        for file in release.files:
-            path = Path(directory) / file.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            content = file.content.replace(f"{layout.current_path}/".encode(), f"{directory}/".encode())
-            stage.write_file(path, replace(file, content=content))
+        _write_trial(layout, release, directory)
         return _own_test(layout.server, f"{directory}/{layout.server.main_file}") or _further(layout.server, directory)
     finally:
         shutil.rmtree(directory)
+
+
+def _write_trial(layout: stage.Layout, release: Release, directory: str) -> None:
+    for file in release.files:
+        path = Path(directory) / file.path
+        content = file.content.replace(f"{layout.current_path}/".encode(), f"{directory}/".encode())
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stage.write_file(path, replace(file, content=content))
+        except (OSError, LookupError) as error:
+            reason = f"it cannot be written to {directory} ({error})"
+            raise stage.StagingError(file.path, reason, "Nothing was changed: correct that, and run again") from error
 
 
 def _further(server: Server, directory: str) -> dict[str, str] | None:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import stat
 from dataclasses import dataclass
 from typing import Any
 
@@ -195,7 +197,9 @@ def _entry_difference(layout: Layout, live: Live) -> list[dict[str, str]]:
     content = layout.server.entry_content
     after = f"a link to the release's {layout.server.main_file}\n" if content is None else content.decode()
     try:
-        before = read_regular(str(layout.entry), _MAX_ENTRY_BYTES).decode("utf-8", "replace")
+        found = read_regular(str(layout.entry), _MAX_ENTRY_BYTES)
+        is_secret = not layout.entry.stat().st_mode & stat.S_IROTH
+        before = f"sha256:{hashlib.sha256(found).hexdigest()}\n" if is_secret else found.decode("utf-8", "replace")
     except OSError:
         before = ""
     path = layout.server.entry_path

@@ -58,14 +58,14 @@ def outcome(server: Server, attempt: Attempt, listeners: Sequence[Listener]) -> 
     return _outcome(server, attempt, listeners, errors_decide=True)
 
 
-def bring_back(server: Server, listeners: Sequence[Listener]) -> str | None:
-    """Make a server serve an earlier release again; return why it does not.
+def bring_back(server: Server, listeners: Sequence[Listener], restart: bool = False) -> str | None:
+    """Make a server serve an earlier release again, by a restart where a socket must move; return why it does not.
 
     It may still log what it could not do with the one before, or die of it (Apache does) while it is told to reload.
     """
     problem: str | None = None
     for _attempt in range(_ATTEMPTS_TO_COME_BACK):
-        problem = _outcome(server, begin(server), listeners, errors_decide=False)
+        problem = _outcome(server, begin(server, restart), listeners, errors_decide=False)
         if problem is None or not units.ask(server.unit).dead:
             break
     return problem

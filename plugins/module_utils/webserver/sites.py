@@ -267,7 +267,8 @@ def _listeners(variable: str, settings: Settings) -> list[dict[str, Any]]:
     listeners = []
     for given in settings.addresses:
         try:
-            address = str(ipaddress.ip_address(given.strip("[]")))
+            # Without the zone that ipaddress would take: whatever stands behind a percent sign.
+            address = str(ipaddress.ip_address(given.strip("[]").replace("%", "no zone")))
         except ValueError as error:
             raise InvalidInputError(
                 f"{variable.replace('_sites', '_addresses')}: {given!r}",

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import WebopsError
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.reading import read_regular
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.release import (
     ORIGINAL,
     Facts,
@@ -102,7 +103,7 @@ def write_release(layout: Layout, release: Release) -> None:
     """
     if _is_written(layout, release):
         return
-    staged = layout.releases / f".{release.name}.new"
+    staged = _staged(layout, release.name)
     new_keys: list[Path] = []
     try:
         _make_directories(layout)
@@ -122,6 +123,10 @@ def write_release(layout: Layout, release: Release) -> None:
         raise StagingError(
             str(layout.release(release.name)), f"it cannot be written ({_said(error)})", _ROOM
         ) from error
+
+
+def _staged(layout: Layout, name: str) -> Path:
+    return layout.releases / f".{name}.new"
 
 
 def _said(error: Exception) -> str:
@@ -159,8 +164,10 @@ def _write_keys(layout: Layout, release: Release, written: list[Path]) -> None:
             temporary.unlink()
         written.append(temporary)
         write_file(temporary, file)
+        was_there = path.exists()
         temporary.replace(path)
-        written[-1] = path
+        # One that was there is referred to by other releases, that which is live perhaps: it stays whatever comes.
+        written[-1:] = [] if was_there else [path]
     _sync_directory(layout.keys)
 
 
@@ -313,6 +320,17 @@ def is_taken_over(layout: Layout) -> bool:
         return False
 
 
+def is_entry_changed(layout: Layout) -> bool:
+    """Whether the entry file is not as we write it, and yet leads to the current release: somebody changed it."""
+    if is_taken_over(layout):
+        return False
+    try:
+        lines = read_regular(str(layout.entry), _MAX_ENTRY_BYTES).splitlines()
+    except OSError:
+        return False
+    return any(b"ringmaster/current/" in line.partition(b"#")[0] for line in lines)
+
+
 def _entry_target(layout: Layout) -> str:
     return f"ringmaster/current/{layout.server.main_file}"
 
@@ -364,6 +382,9 @@ def remove_releases(layout: Layout, names: Iterable[str]) -> None:
     with _reported(layout.releases):
         for name in names:
             _remove_tree(layout.release(name))
+            _remove_tree(_staged(layout, name))
+        for left in layout.keys.glob(".*.pem.new"):
+            left.unlink()
         referred = {link.readlink().name for link in layout.releases.rglob("*") if link.is_symlink()}
         for key in layout.keys.glob("*.pem"):
             if key.name not in referred:

@@ -25,7 +25,8 @@ _PROPERTIES = (
 )
 _RUNNING = ("active", "reloading", "refreshing")
 _DEAD = ("inactive", "failed")
-_CONTROL_TIMEOUT_SECONDS = 90
+# systemd itself gives up after 90 s (DefaultTimeoutStopSec, systemd-system.conf(5)); its answer is better than ours.
+_CONTROL_TIMEOUT_SECONDS = 100
 
 
 @dataclass(frozen=True)

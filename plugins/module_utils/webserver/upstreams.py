@@ -56,9 +56,9 @@ def upstream(where: str, given: object) -> dict[str, Any]:
 
 def _parts(where: str, url: str) -> tuple[str, str, str]:
     """Return scheme, host, and host with port of an upstream's URL."""
-    parts = urlsplit(url)
     subject = f"{where}: upstream url {url!r}"
     try:
+        parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
         raise InvalidInputError(subject, str(error), "Correct it") from error
@@ -82,7 +82,8 @@ def _is_address(host: str) -> bool:
         ipaddress.ip_address(host)
     except ValueError:
         return False
-    return True
+    # A zone, for which ipaddress takes whatever stands behind the percent sign.
+    return "%" not in host
 
 
 def _verification(where: str, url: str, host: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,7 +112,11 @@ def redirect(where: str, target: object, code: object) -> dict[str, Any]:
 
     A target without a path gets what the visitor asked for behind it. Raises InvalidInputError for what is no URL.
     """
-    if not isinstance(target, str) or not _URL.fullmatch(target):
+    try:
+        parts = urlsplit(target) if isinstance(target, str) and _URL.fullmatch(target) else None
+    except ValueError:
+        parts = None
+    if parts is None:
         raise InvalidInputError(
             f"{where}: redirect_to {target!r}", "this is no URL", "Write it like https://www.example.org"
         )
@@ -121,5 +126,4 @@ def redirect(where: str, target: object, code: object) -> dict[str, Any]:
             "this is no status of a redirect",
             f"Use one of {', '.join(str(known) for known in REDIRECT_CODES)}",
         )
-    parts = urlsplit(target)
     return {"url": target, "code": code, "keeps_path": not (parts.path or parts.query or parts.fragment)}

@@ -13,7 +13,7 @@ from typing import Any
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.findings import Findings, named
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.server import Listener
 
-KEEP, REPLACE, REFUSE = "keep", "replace", "refuse"
+KEEP, REPLACE = "keep", "replace"
 # What a configuration writes where a site has no name.
 _NO_NAMES = ("", "_")
 
@@ -67,25 +67,27 @@ def judge_foreign(
     names: Sequence[str],
     listeners: Sequence[Listener],
     removed: Sequence[str],
+    can_keep: bool = True,
 ) -> Findings:
     """Judge the sites that somebody else configured and that are served now.
 
     ``foreign`` are the facts of the host: ``file``, ``names``, ``listeners`` of each. Nothing of them may vanish unless
-    ``take_over`` is ``replace`` and ``removed`` names it.
+    ``take_over`` is ``replace`` and ``removed`` names it. ``can_keep``: whether the server can serve them beside ours.
     """
     if not foreign:
         return Findings()
     files = named(str(site["file"]) for site in foreign)
     served = _foreign_names(foreign)
-    if take_over == KEEP:
+    if take_over == KEEP and can_keep:
         twice = [name for name in served if name in names]
         warning = (
             f"{named(twice)}: also defined in {files}, which is kept. Remove it there, or set take_over to replace"
         )
         return Findings(warnings=(warning,) if twice else ())
-    if take_over == REFUSE:
+    if take_over != REPLACE:
         reason = f"{named(served) or 'a site without a name'}: served now by {files}, which is not ours"
-        remedy = "Set take_over to keep, which leaves it as it is, or to replace"
+        keep = "keep, which leaves it as it is, or to " if can_keep else ""
+        remedy = f"Set take_over to {keep}replace"
         return Findings((f"{reason}. {remedy}",))
     sockets = [Listener(str(each["address"]), int(each["port"])) for site in foreign for each in site["listeners"]]
     gone = [*vanishing_names(served, names), *vanishing_listeners(sockets, listeners)]

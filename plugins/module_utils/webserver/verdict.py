@@ -18,12 +18,19 @@ from typing import Any
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls.certificate import Anchors
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver import grade_gate, measured, vanishing
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.certificate_files import judge_files
-from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.findings import Findings, named, together
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.findings import (
+    Findings,
+    named,
+    said_once,
+    together,
+)
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.measured import Result
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.request import Endpoint, Request
 
 RENDERED, STAGED, TESTED, SHADOWED, MEASURED = "rendered", "staged", "tested", "shadowed", "measured"
 SWITCHED, RELOADED, CONFIRMED = "switched", "reloaded", "confirmed"
+# It reads one file, which can include no other.
+_CANNOT_KEEP = ("haproxy",)
 
 Facts = Mapping[str, Any]
 
@@ -87,10 +94,7 @@ def judge_live(
         return measured.judge_sameness(plan.shadow, live), live
     if request.endpoints and not live:
         return Findings(("The endpoints were not measured after the switch",)), live
-    found = together(
-        _judge_endpoint(each, live[each], plan.live.get(each), request, plan.grade_decides) for each in live
-    )
-    return found, live
+    return _judge_endpoints(live, plan.live, request, plan.grade_decides), live
 
 
 def _first_refusal(stages: Sequence[tuple[str, Findings]], reached: str) -> tuple[str, str | None]:
@@ -112,7 +116,8 @@ def _names(facts: Facts, request: Request) -> Findings:
         gone = vanishing.vanishing_names(facts["previous_names"], request.names)
         return Findings(warnings=(f"{named(gone)}: served now, and not by this release",) if gone else ())
     names, listeners, removed = request.names, request.listeners, request.removed_names
-    foreign = vanishing.judge_foreign(facts["foreign"], request.take_over, names, listeners, removed)
+    can_keep = request.server not in _CANNOT_KEEP
+    foreign = vanishing.judge_foreign(facts["foreign"], request.take_over, names, listeners, removed, can_keep)
     return foreign + vanishing.judge_own(facts["previous_names"], names, removed)
 
 
@@ -158,7 +163,15 @@ def _gate(
         return Findings()
     if request.endpoints and not shadow:
         return Findings(("The endpoints were not measured in the shadow. Run again, and report it if that stays",))
-    return together(_judge_endpoint(each, shadow[each], live.get(each), request, grade_decides) for each in shadow)
+    return _judge_endpoints(shadow, live, request, grade_decides)
+
+
+def _judge_endpoints(
+    results: Mapping[Endpoint, Result], live: Mapping[Endpoint, Result], request: Request, grade_decides: bool
+) -> Findings:
+    return said_once(
+        (each.key, _judge_endpoint(each, results[each], live.get(each), request, grade_decides)) for each in results
+    )
 
 
 def _judge_endpoint(

@@ -17,12 +17,11 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.server
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.stage import Layout, StagingError
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.unit import control
 
-# $1 is our directory, $2 the release to go back to, $3 the unit, $4 whether it ran before. A reload that fails is
-# followed by a restart: by then nothing else is left to try.
+# $1 is our directory, $2 the release to go back to, $3 the unit, $4 what to tell it. A reload that fails is followed by
+# a restart: by then nothing else is left to try.
 _SCRIPT = """\
 ln -sfn "releases/$2" "$1/.way-back" && mv -fT "$1/.way-back" "$1/current" || exit 1
-if [ "$4" = stopped ]; then exec systemctl stop "$3"; fi
-systemctl reload "$3" || systemctl restart "$3"
+systemctl "$4" "$3" || [ "$4" = stop ] || systemctl restart "$3"
 """
 _PATIENCE_SECONDS = 100.0
 _PAUSE_SECONDS = 0.2
@@ -32,8 +31,18 @@ def _name(layout: Layout) -> str:
     return f"ringmaster-{layout.server.name}-way-back"
 
 
-def arm(layout: Layout, release: str, was_active: bool, timeout_seconds: int) -> None:
-    """Have systemd go back to a release after a time. Raises StagingError where it cannot be asked to."""
+def means(was_active: bool, restart: bool) -> str:
+    """Return what a unit is to be told on the way back: a socket that a restart moves is moved back by none but one."""
+    if not was_active:
+        return "stop"
+    return "restart" if restart else "reload"
+
+
+def arm(layout: Layout, release: str, verb: str, timeout_seconds: int) -> None:
+    """Have systemd go back to a release after a time. Raises StagingError where it cannot be asked to.
+
+    ``verb`` is what ``systemctl`` then tells the unit: one of :func:`means`.
+    """
     name = _name(layout)
     output = run(
         [
@@ -51,7 +60,7 @@ def arm(layout: Layout, release: str, was_active: bool, timeout_seconds: int) ->
             str(layout.directory),
             release,
             layout.server.unit,
-            "active" if was_active else "stopped",
+            verb,
         ]
     )
     if output.status != 0:
@@ -71,10 +80,14 @@ def _is_active(unit: str) -> bool:
 def disarm(layout: Layout) -> None:
     """Stop the clock; where the way back is being gone already, wait until it was. No way back is fine too.
 
-    Raises MeasurementError where it does not come to an end.
+    Raises MeasurementError where the clock goes on, or the way back does not come to an end.
     """
     name = _name(layout)
-    control("stop", f"{name}.timer")
+    said = control("stop", f"{name}.timer")
+    if said is not None and _is_active(f"{name}.timer"):
+        raise MeasurementError(
+            f"{name}.timer", f"it cannot be stopped ({said})", f"Look at systemctl status {name}.timer"
+        )
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while _is_active(f"{name}.service"):
         if time.monotonic() > deadline:

@@ -258,7 +258,18 @@ def test_single_addresses_have_sockets_and_virtual_hosts_of_their_own(rendered: 
 
 def test_sites_of_others_are_kept_only_when_asked(rendered: dict[str, str]) -> None:
     assert "sites-enabled" not in rendered["as it is"]
-    assert rendered["keep"].endswith("IncludeOptional conf-enabled/*.conf\nIncludeOptional sites-enabled/*.conf\n")
+    included = "IncludeOptional conf-enabled/*.conf\nIncludeOptional sites-enabled/*.conf\n"
+    before, _, behind = rendered["keep"].partition(included)
+    assert "<VirtualHost " in before
+    assert "<VirtualHost " not in behind
+
+
+def test_settings_of_others_that_are_kept_do_not_count_for_our_sites(rendered: dict[str, str]) -> None:
+    lines = hosts(rendered["keep"])["*:443", "shop.test"]
+
+    assert "SSLProtocol -all +TLSv1.2 +TLSv1.3" in lines
+    assert [line for line in lines if line.startswith("SSLCipherSuite ECDHE-")]
+    assert "\nServerTokens Prod\n" in rendered["keep"].partition("IncludeOptional conf-enabled/")[2]
 
 
 def test_sites_of_others_keep_sockets_that_they_do_not_open_themselves(rendered: dict[str, str]) -> None:

@@ -121,6 +121,11 @@ def test_visitors_cannot_forge_who_they_are(configuration: str, section: str) ->
     assert "http-request set-header X-Forwarded-Proto http unless { ssl_fc }" in lines
 
 
+def test_visitors_cannot_go_on_in_a_protocol_that_is_not_looked_into(configuration: str) -> None:
+    rule = "http-request del-header Upgrade if { req.hdr(Upgrade) -i -m sub h2c }"
+    assert rule in sections(configuration)["frontend secure"]
+
+
 def test_transport_security_is_held_back_from_a_server_too(tmp_path: Path) -> None:
     lines = sections(render(tmp_path, asked(trusted=False, reason="self-signed")))["frontend secure"]
     (first, *_others) = [line for line in lines if "Strict-Transport-Security" in line]

@@ -202,6 +202,20 @@ def test_upstream_is_verified_by_the_right_name(configuration: str) -> None:
         assert 'proxy_set_header Connection "$ringmaster_connection";' in lines
 
 
+def test_only_websockets_are_upgraded_to(configuration: str) -> None:
+    maps = dict(
+        re.findall(
+            r"^    map \$(\S+ \$ringmaster_(?:upgrade|connection)) \{\n(.*?)^    \}\n", configuration, re.M | re.S
+        )
+    )
+
+    assert {name: " ".join(lines.split()) for name, lines in maps.items()} == {
+        "http_upgrade $ringmaster_upgrade": 'default ""; ~*^websocket$ websocket;',
+        "ringmaster_upgrade $ringmaster_connection": 'default ""; websocket upgrade;',
+    }
+    assert "$http_upgrade" not in server(configuration, "app")
+
+
 def test_header_of_a_request_is_replaced_not_doubled(configuration: str) -> None:
     content = locations(server(configuration, "app"))["/"]
 

@@ -104,8 +104,8 @@ class SimulatedHost:
             return Output(0, f"ActiveState={state}\nMainPID={int(self.active)}\n", "")
         if verb == "is-active":
             return Output(0, "active" if name in self.timers else "inactive", "")
-        if name in self.timers and verb == "stop":
-            del self.timers[name]
+        if name == WAY_BACK and verb == "stop":
+            self.timers.pop(name, None)
             return Output(0, "", "")
         self.told.append(verb)
         return self._obey(verb)

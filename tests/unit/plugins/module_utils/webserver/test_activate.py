@@ -95,8 +95,19 @@ def test_a_server_that_did_not_run_is_stopped_again(
 ) -> None:
     host.active = False
     activate.switch(layout, wanted(tmp_path, "first"), 120, lock)
-    assert activate.undo(layout, None, KEEP, lock) == {"rolled_back": True, "release": "original", "reason": None}
+    assert activate.undo(layout, None, KEEP, lock)["rolled_back"]
     assert not host.active
+
+
+def test_a_server_that_was_started_since_the_way_back_was_gone_is_left_running(
+    host: SimulatedHost, layout: Layout, lock: Lock, tmp_path: Path
+) -> None:
+    host.active = False
+    activate.switch(layout, wanted(tmp_path, "first"), 120, lock)
+    stage.flip(layout, "original")
+    host.timers, host.active = {}, True
+    activate.repair(layout, check_mode=False)
+    assert (host.active, host.served) == (True, STOCK.decode())
 
 
 @pytest.mark.parametrize(
@@ -136,7 +147,7 @@ def test_a_way_back_that_fails_stays_armed_and_is_told(
     host: SimulatedHost, layout: Layout, lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deploy(layout, lock, tmp_path, "before")
-    monkeypatch.setattr(serving, "bring_back", lambda _server, _listeners: "it is broken")
+    monkeypatch.setattr(serving, "bring_back", lambda *_arguments: "it is broken")
     done = activate.switch(layout, wanted(tmp_path, "keeps"), 120, lock)
     assert not done["rolled_back"]
     assert "was not confirmed either: it is broken" in done["refused"]["reason"]
@@ -317,6 +328,9 @@ def test_a_socket_that_must_move_is_restarted_only_when_allowed(
     allowed = Wanted(given.files, None, given.facts, allow_restart=True)
     assert activate.switch(layout, allowed, 120, lock)["refused"] is None
     assert host.told == ["restart"]
+    assert host.timers[WAY_BACK][-1] == "restart"
+    assert activate.undo(layout, None, KEEP, lock)["rolled_back"]
+    assert host.told == ["restart", "restart"]
 
 
 def test_a_full_disk_is_refused_before_the_switch(
@@ -361,6 +375,61 @@ def test_the_newest_releases_are_kept(layout: Layout, lock: Lock, tmp_path: Path
     assert {path.name for path in layout.releases.iterdir()} == {*names[2:], "original", "mine"}
 
 
+@pytest.mark.parametrize("changed", [ENTRY + b"load_module x.so;\n", b"# ours\n" + ENTRY])
+def test_our_own_entry_file_that_was_changed_by_hand_is_no_original(
+    host: SimulatedHost, layout: Layout, lock: Lock, tmp_path: Path, changed: bytes
+) -> None:
+    before = deploy(layout, lock, tmp_path, "before")
+    layout.entry.write_bytes(changed)
+    done = activate.switch(layout, wanted(tmp_path, "emerg"), 120, lock)
+    assert (done["rolled_back"], stage.current_release(layout), host.configuration()) == (True, before, "before")
+    assert (layout.release("original") / "nginx.conf").read_bytes() == STOCK
+    deploy(layout, lock, tmp_path, "after")
+    assert (layout.entry.read_bytes(), host.served) == (ENTRY, "after")
+
+
+def test_the_live_release_is_kept_whatever_was_forgotten(
+    host: SimulatedHost, layout: Layout, lock: Lock, tmp_path: Path
+) -> None:
+    live = deploy(layout, lock, tmp_path, "live")
+    (layout.directory / "state.json").unlink()
+    activate.switch(layout, wanted(tmp_path, "live"), 120, lock)
+    assert activate.undo(layout, live, KEEP, lock)["rolled_back"]
+    assert host.configuration() == "live"
+
+
+def test_what_fails_after_the_release_is_confirmed_is_a_warning(
+    layout: Layout, lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def immutable(*_arguments: object) -> None:
+        raise stage.StagingError("old", "it cannot be written", "-")
+
+    monkeypatch.setattr(stage, "remove_releases", immutable)
+    done = activate.switch(layout, wanted(tmp_path, "new"), 120, lock)
+    (warning,) = activate.confirm(layout, KEEP, lock)["warnings"]
+    assert "Old releases were not removed" in warning
+    assert read_state(layout).confirmed == done["release"]
+
+
+def test_the_switch_of_another_run_is_not_confirmed(
+    host: SimulatedHost, layout: Layout, lock: Lock, tmp_path: Path
+) -> None:
+    activate.switch(layout, wanted(tmp_path, "of another run"), 120, lock)
+    with pytest.raises(MeasurementError, match="another run has gone back"):
+        activate.confirm(layout, KEEP, lock, "0123456789abcdef")
+    assert WAY_BACK in host.timers
+
+
+def test_a_way_back_that_cannot_be_disarmed_is_not_forgotten(
+    layout: Layout, lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    activate.switch(layout, wanted(tmp_path, "new"), 120, lock)
+    monkeypatch.setattr(way_back, "control", lambda *_arguments: "Connection timed out")
+    with pytest.raises(MeasurementError, match="it cannot be stopped"):
+        activate.confirm(layout, KEEP, lock)
+    assert read_state(layout).pending is not None
+
+
 def test_the_switch_of_another_run_is_not_undone(
     host: SimulatedHost, layout: Layout, lock: Lock, tmp_path: Path
 ) -> None:
@@ -383,7 +452,12 @@ def test_the_archive_is_gone_once_the_release_is_written(layout: Layout, lock: L
 def test_undo_without_a_switch_does_nothing(host: SimulatedHost, layout: Layout, lock: Lock, tmp_path: Path) -> None:
     old = deploy(layout, lock, tmp_path, "old")
     told = list(host.told)
-    assert activate.undo(layout, None, KEEP, lock) == {"rolled_back": True, "release": old, "reason": None}
+    assert activate.undo(layout, None, KEEP, lock) == {
+        "rolled_back": True,
+        "release": old,
+        "reason": None,
+        "warnings": [],
+    }
     assert host.told == told
 
 

@@ -202,6 +202,12 @@ def test_errors_since_a_moment(tmp_path: Path, since: str, expected: list[str]) 
     assert apache_log.errors_since([str(log), str(tmp_path / "missing.log")], moment(since)) == expected
 
 
+def test_what_a_program_of_a_site_says_is_no_error_of_the_configuration(tmp_path: Path) -> None:
+    log = tmp_path / "error.log"
+    log.write_text(GRACEFUL.splitlines()[1] + "\nsh: 1: convert: not found\n")
+    assert apache_log.errors_since([str(log)], 0) == []
+
+
 def test_a_log_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     pipe = tmp_path / "error.log"
     os.mkfifo(pipe)

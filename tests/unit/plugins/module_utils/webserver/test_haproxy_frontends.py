@@ -146,6 +146,13 @@ def test_names_that_are_answered_for(frontend: dict[str, Any], known: bool) -> N
     assert first["known_names"] == (["-m str www.example.org", r"-m reg ^[^.]+\.shop\.example\.org$"] if known else [])
 
 
+def test_what_can_be_no_host_is_not_written_from_a_certificate() -> None:
+    names = ["www.example.org", "a b", "a\nfrontend x", "*.x }", "192.0.2.1", "2001:db8::1"]
+    result = decide({"binds": [BIND]}, known=info(certificate(names=names)))
+    assert result["names"] == ["192.0.2.1", "2001:db8::1", "www.example.org"]
+    assert result["frontends"][0]["known_names"] == [f"-m str {name}" for name in (names[0], *names[4:])]
+
+
 def test_a_certificate_whose_names_are_not_known_shuts_nobody_out() -> None:
     result = decide({"binds": [BIND]}, known=info(certificate(names=[])))
     assert result["frontends"][0]["known_names"] == []
@@ -234,6 +241,7 @@ BACKENDS = [{"name": "app", "servers": [{"name": "s", "address": "192.0.2.1", "p
         ({"frontends": [{"name": "f", "binds": []}]}, "entry f: nobody could connect"),
         ({"frontends": [{"name": "f", "binds": [{"port": 443, "tls": True}]}]}, "bind 443: TLS needs a certificate"),
         ({"frontends": [{"name": "f", "binds": [{**BIND, "certificates": ["../x"]}]}]}, "certificate '../x'"),
+        ({"frontends": [{"name": "f", "binds": [{**BIND, "certificates": ["/a b.pem"]}]}]}, "certificate '/a b.pem'"),
         ({"frontends": [{"name": "f", "binds": [BIND]}] * 2}, "entry 'f': it needs a name of its own"),
         ({"frontends": [{"name": "a b", "binds": [BIND]}]}, "entry 'a b': it needs a name"),
         (

@@ -42,6 +42,8 @@ def test_number_is_a_value() -> None:
     [
         ({"X A": "1"}, "nginx_sites, entry a: header 'X A': this is not the name of a header"),
         ({"": "1"}, "this is not the name of a header"),
+        ({"#X-A": "1"}, "this is not the name of a header"),
+        ({"X'A": "1"}, "this is not the name of a header"),
         ({"X-A": "1\r\nX-B: 2"}, "nginx_sites, entry a: header X-A: its value has a line break in it"),
         ({"strict-transport-security": "max-age=1"}, "Set the stage with hsts_stage instead"),
     ],

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.webserver import measure
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver import measure, stage
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.lock import Lock
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.nginx import PROGRAM, Nginx
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.release import (
@@ -24,7 +24,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.releas
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.server import Listener
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.shadow import ShadowUnavailableError
-from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.stage import Layout
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.stage import Layout, StagingError
 
 from . import simulated
 from .simulated import SimulatedHost, tree
@@ -127,6 +127,32 @@ def test_without_a_shadow_the_servers_own_test_decides(
     assert tried["shadow"] == {"status": "unavailable", "reason": "not permitted"}
     assert tried["refused"] == (None if refused is None else {"stage": "tested", "reason": refused})
     assert tree(tmp_path / "run") == {}
+
+
+@only_root
+def test_a_user_that_the_host_does_not_have_is_told_without_a_shadow_too(
+    host: SimulatedHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure, "_TRIAL_DIRECTORY", str(tmp_path))
+    release = compose([ReleaseFile("nginx.conf", b"good", owner="nobody-has-it")], Facts())
+    with pytest.raises(StagingError, match="the host has no user 'nobody-has-it'"):
+        measure.test_outside(host.layout(), release)
+
+
+@only_root
+def test_a_shadow_that_cannot_be_written_to_is_none(
+    host: SimulatedHost, lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(*_arguments: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(measure, "run_in_shadow", lambda work, **_options: work())
+    monkeypatch.setattr(measure, "_TRIAL_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(stage, "_write_tree", read_only)
+    release = compose([ReleaseFile("nginx.conf", b"good")], Facts())
+    shadow = measure.try_release(host.layout(), release, release.facts, lock)["shadow"]
+    assert shadow["status"] == "unavailable"
+    assert "Read-only file system" in shadow["reason"]
 
 
 @only_root

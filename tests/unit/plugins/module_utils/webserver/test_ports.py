@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -139,3 +140,21 @@ def test_whether_something_accepts(listening: Listening, address: str) -> None:
     assert ports.accepts(Listener(address, port), 5.0)
     listening.sockets[0].close()
     assert not ports.accepts(Listener(address, port), 5.0)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EADDRNOTAVAIL, "no ::1"), TimeoutError("the host that has it is down")]
+)
+def test_without_a_way_to_connect_the_kernel_says_what_is_open(
+    listening: Listening, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    def no_address(*_arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(ports.socket, "create_connection", no_address)
+    port = listening.on(ANY6)
+    assert ports.accepts(Listener(ANY6, port), 5.0)
+    assert ports.accepts(Listener("2001:db8::7", port), 5.0)
+    assert not ports.accepts(Listener(ANY, port), 5.0)
+    listening.sockets[0].close()
+    assert not ports.accepts(Listener(ANY6, port), 5.0)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,14 @@ def test_a_host_that_has_nothing_of_ours(layout: Layout, lock: Lock, tmp_path: P
         "/etc/nginx/ringmaster/current/release.json",
     ]
     assert diff[0]["before"] == STOCK.decode()
+
+
+def test_an_entry_file_that_is_not_for_everybody_is_shown_as_its_digest(
+    layout: Layout, lock: Lock, tmp_path: Path
+) -> None:
+    layout.entry.chmod(0o640)
+    shown = prepare(layout, wanted(tmp_path), lock, check_mode=False)["diff"][0]["before"]
+    assert shown == f"sha256:{hashlib.sha256(STOCK).hexdigest()}\n"
 
 
 @pytest.mark.parametrize("check_mode", [True, False])

@@ -101,6 +101,7 @@ def test_server_name_of_two_sites_whatever_its_case() -> None:
         ({"http_port": 443}, "http_port and https_port 443: one port cannot be both"),
         ({"addresses": []}, "nginx_addresses []: nobody could connect"),
         ({"addresses": ["localhost"]}, "nginx_addresses: 'localhost': this is no address"),
+        ({"addresses": ["[fe80::1%; x]"]}, "this is no address"),
         ({"hsts_preload": True}, "preload at the HSTS stage observe"),
     ],
 )

@@ -245,3 +245,27 @@ def test_nothing_else_is_removed(layout: Layout) -> None:
     stage.remove_releases(layout, ["0123456789abcdef"])
     assert (layout.releases / "mine").is_dir()
     assert (layout.keys / "note.txt").exists()
+
+
+def test_a_kept_key_survives_a_release_that_cannot_be_written(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.write_release(layout, release(b"live"))
+    kept = layout.keys / f"{KEY.sha256}.pem"
+    kept.chmod(0o640)
+
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(stage, "_write_tree", full)
+    with pytest.raises(StagingError):
+        stage.write_release(layout, release(b"new"))
+    assert kept.read_bytes() == KEY.content
+
+
+def test_what_a_killed_run_left_goes_with_its_release(layout: Layout) -> None:
+    stage.make_directories(layout)
+    (layout.releases / ".0123456789abcdef.new").mkdir()
+    (layout.releases / ".0123456789abcdef.new" / "k.pem").symlink_to(f"../../keys/{KEY.sha256}.pem")
+    for name in (f"{KEY.sha256}.pem", f".{KEY.sha256}.pem.new"):
+        (layout.keys / name).write_bytes(KEY.content)
+    stage.remove_releases(layout, ["0123456789abcdef"])
+    assert list(layout.releases.iterdir()) == list(layout.keys.iterdir()) == []

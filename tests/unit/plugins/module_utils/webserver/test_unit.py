@@ -102,5 +102,23 @@ def test_a_second_run_waits_and_says_for_whom(tmp_path: Path) -> None:
 def test_a_link_is_no_lock(tmp_path: Path) -> None:
     (tmp_path / "other").write_text("other")
     (tmp_path / "ringmaster-nginx.lock").symlink_to("other")
-    with pytest.raises(OSError, match="symbolic"), Lock("nginx", tmp_path):
+    with pytest.raises(MeasurementError, match="symbolic"), Lock("nginx", tmp_path):
+        pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_lock_that_somebody_else_has_made_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ringmaster-nginx.lock"
+    path.write_text("")
+    os.chown(path, 65534, 65534)
+    real = os.open
+
+    def protected(where: Path, flags: int, *mode: int) -> int:
+        # What the kernel does in /run/lock, with fs.protected_regular as Debian sets it.
+        if flags & os.O_CREAT and path.exists():
+            raise PermissionError(13, "Permission denied")
+        return real(where, flags, *mode)
+
+    monkeypatch.setattr(os, "open", protected)
+    with Lock("nginx", tmp_path):
         pass

@@ -58,6 +58,8 @@ def test_without_tls(url: str) -> None:
         ({"url": "http://a b"}, "this is no URL of an application"),
         ({"url": "http://$host"}, "this is no URL of an application"),
         ({"url": "http://app:99999"}, "[Pp]ort"),
+        ({"url": "http://[::1"}, "Correct it"),
+        ({"url": "http://[fe80::1%;]"}, "this is no URL of an application"),
         ({"url": "http://app/base/"}, "there is more in it than a scheme, a host and a port"),
         ({"url": "http://user@app"}, "there is more in it than a scheme, a host and a port"),
         ({"url": "https://192.0.2.1"}, "an address has no name that its certificate could be checked against"),
@@ -94,6 +96,7 @@ def test_target_without_a_path_gets_that_of_the_visitor(target: str, keeps_path:
         ("https://a/ b", 308, "this is no URL"),
         ('https://a/"', 308, "this is no URL"),
         (None, 308, "this is no URL"),
+        ("https://[::1", 308, "this is no URL"),
         ("https://a", 200, "redirect_code 200: this is no status of a redirect. Use one of 301, 302, 303, 307, 308"),
     ],
 )

@@ -94,6 +94,12 @@ def test_a_refusal_names_file_and_remedy() -> None:
     assert text.endswith("Set take_over to keep, which leaves it as it is, or to replace")
 
 
+@pytest.mark.parametrize("take_over", ["refuse", "keep"])
+def test_what_cannot_be_kept_is_refused_and_not_recommended_to_be(take_over: str) -> None:
+    (text,) = vanishing.judge_foreign(SITES[1:], take_over, [], [], [], can_keep=False).refusals
+    assert text.endswith(". Set take_over to replace")
+
+
 def test_a_listener_of_others_vanishes_only_when_it_is_named() -> None:
     names = ["shop.example.com", "wiki.example.com"]
     (text,) = vanishing.judge_foreign(SITES, "replace", names, [], []).refusals

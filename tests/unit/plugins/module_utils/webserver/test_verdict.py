@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +68,21 @@ def test_each_fault_is_refused_where_it_shows(
     plan = verdict.judge_plan(facts, Request(**{**vars(ASKED), "shadow_required": True}), anchors, NOW)
     assert plan.stage == stage
     assert str(plan.reason).startswith(words)
+
+
+def test_haproxy_is_not_told_to_keep_what_it_cannot(lab: Lab, anchors: Anchors) -> None:
+    plan = verdict.judge_plan(
+        prepared(lab, foreign=FOREIGN), dataclasses.replace(ASKED, server="haproxy"), anchors, NOW
+    )
+    assert str(plan.reason).endswith("Set take_over to replace")
+
+
+def test_what_is_the_same_of_several_endpoints_is_said_once(lab: Lab, anchors: Anchors) -> None:
+    several = tuple(dataclasses.replace(ENDPOINT, port=port) for port in (443, 8443))
+    facts = prepared(lab, live_scans=[], shadow_scans=[lab.weak, lab.weak])
+    reason = str(verdict.judge_plan(facts, dataclasses.replace(ASKED, endpoints=several), anchors, NOW).reason)
+    assert reason.startswith("localhost:443, localhost:8443: grade B, and minimum_grade is A.")
+    assert reason.count("grade B") == 1
 
 
 def test_what_must_be_mended_first_is_said_first(lab: Lab, anchors: Anchors) -> None:
