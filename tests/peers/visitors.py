@@ -60,7 +60,7 @@ class Visitors:
         self._context = context or _trusting_anybody()
         self._request = f"GET / HTTP/1.1\r\nHost: {server_name}\r\nUser-Agent: visitor\r\n\r\n".encode()
         self._leaving = threading.Event()
-        self._reports = [Report() for _ in range(count)]
+        self._reports = [Report() for _visitor in range(count)]
         self._threads = [
             threading.Thread(target=self._stay, args=(report, number % 2 == 1), daemon=True)
             for number, report in enumerate(self._reports)
@@ -154,14 +154,14 @@ def _exchange(connection: ssl.SSLSocket, request: bytes) -> tuple[bytes, bytes]:
         if not more or len(data) > _MAX_HEAD_BYTES:
             raise ValueError("the answer has no end of its head")
         data += more
-    head, _, body = data.partition(b"\r\n\r\n")
+    head, _end, body = data.partition(b"\r\n\r\n")
     return head, body
 
 
 def _parse(head: bytes) -> tuple[int, int, bool]:
     """Return status, length of the body in bytes, and whether the server closes behind it (RFC 9112, section 9.6)."""
     first, *lines = head.decode("latin-1").split("\r\n")
-    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    headers = {name.strip().lower(): value.strip() for name, _colon, value in (line.partition(":") for line in lines)}
     if "content-length" not in headers:
         raise ValueError(f"an answer without Content-Length: {first}")
     return int(first.split(" ")[1]), int(headers["content-length"]), headers.get("connection", "").lower() == "close"

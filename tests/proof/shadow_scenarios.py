@@ -138,7 +138,7 @@ def compared(act: Callable[[], Any]) -> dict[str, Any]:
     seen = act()
     after: dict[str, Any] = {}
     # The last unit takes systemd a moment to forget.
-    for _ in range(20):
+    for _attempt in range(20):
         after = host()
         if after == before:
             break
@@ -163,7 +163,7 @@ def started(*command: str) -> None:
 
 
 def answer(address: str) -> str:
-    for _ in range(100):
+    for _attempt in range(100):
         with contextlib.suppress(OSError), socket.create_connection((address, 80), 5) as client:
             client.sendall(b"GET / HTTP/1.0\r\nHost: proof.ringmaster.test\r\n\r\n")
             return client.makefile().readline().strip()
@@ -173,7 +173,7 @@ def answer(address: str) -> str:
 
 def appears(pattern: str) -> bool:
     """Wait for a file that matches and is not empty."""
-    for _ in range(100):
+    for _attempt in range(100):
         if any(path.is_file() and path.stat().st_size for path in Path("/").glob(pattern)):
             return True
         time.sleep(0.05)
@@ -228,7 +228,7 @@ def hang() -> dict[str, Any]:
 def hog() -> dict[str, Any]:
     start_nginx()
     kept = []
-    for _ in range(4):
+    for _attempt in range(4):
         if os.fork() == 0:
             break
     while True:
@@ -242,7 +242,7 @@ def kill() -> str:
         run_in_shadow(hang)
         os._exit(0)
     count = 0
-    for _ in range(200):
+    for _attempt in range(200):
         count = output("ps", "-eo", "args=").count("nginx-proof.conf")
         if count:
             break

@@ -234,7 +234,7 @@ def haproxy_format(haproxy_version: str, *, tls: bool, anonymise_clients: bool =
         "source.address": client,
         "source.ip": client,
         "url.scheme": "https" if tls else "http",
-        **{name: f"%[var(txn.ringmaster_{short}),json(utf8s)]" for name, (short, _) in _HAPROXY_KEPT.items()},
+        **{name: f"%[var(txn.ringmaster_{short}),json(utf8s)]" for name, (short, _rule) in _HAPROXY_KEPT.items()},
         "http.response.status_code": "%ST",
         "http.response.bytes": "%B",
         "event.duration": "%Ta.0e6",

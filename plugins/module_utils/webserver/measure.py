@@ -197,7 +197,7 @@ def _run_into_file(argv: Sequence[str]) -> tuple[int, str]:
     """Run what leaves processes behind: those may hold on to the output, so it is no pipe that has an end."""
     with tempfile.TemporaryFile() as output:
         try:
-            done = subprocess.run(
+            done = subprocess.run(  # pylint: disable=ansible-bad-function
                 list(argv),
                 stdin=subprocess.DEVNULL,
                 stdout=output,

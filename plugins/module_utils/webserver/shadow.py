@@ -125,7 +125,7 @@ def _read_all(descriptor: int, deadline: float) -> bytes | None:
     parts: list[bytes] = []
     size = 0
     while True:
-        ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        ready, _writable, _failed = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
         if not ready:
             return None
         part = os.read(descriptor, 1 << 20)

@@ -96,7 +96,8 @@ def skeleton(top: Path, excluded: Iterable[Path] = ()) -> list[Place]:
     found: list[Place] = []
     left_out = frozenset(excluded)
     waiting = [top]
-    for directory in waiting:
+    while waiting:
+        directory = waiting.pop(0)
         # A user's own mount shuts even root out, and directories come and go.
         with contextlib.suppress(OSError):
             for path in sorted(directory.iterdir()):

@@ -67,40 +67,68 @@ def judge_foreign(
     names: Sequence[str],
     listeners: Sequence[Listener],
     removed: Sequence[str],
-    can_keep: bool = True,
+    kept_directories: Sequence[str],
 ) -> Findings:
     """Judge the sites that somebody else configured and that are served now.
 
     ``foreign`` are the facts of the host: ``file``, ``names``, ``listeners`` of each. Nothing of them may vanish unless
-    ``take_over`` is ``replace`` and ``removed`` names it. ``can_keep``: whether the server can serve them beside ours.
+    ``take_over`` is ``replace`` and ``removed`` names it. ``kept_directories`` are those that the server goes on
+    reading with ``keep``; none where it cannot serve others beside ours. A site from elsewhere is not kept by it.
     """
     if not foreign:
         return Findings()
-    files = named(str(site["file"]) for site in foreign)
-    served = _foreign_names(foreign)
-    if take_over == KEEP and can_keep:
-        twice = [name for name in served if name in names]
-        warning = (
-            f"{named(twice)}: also defined in {files}, which is kept. Remove it there, or set take_over to replace"
-        )
-        return Findings(warnings=(warning,) if twice else ())
+    if take_over == KEEP and kept_directories:
+        kept, others = _parted(foreign, kept_directories)
+        return _defined_twice(kept, names) + _judge_replaced(others, names, listeners, removed)
     if take_over != REPLACE:
+        files, served = _files(foreign), _foreign_names(foreign)
         reason = f"{named(served) or 'a site without a name'}: served now by {files}, which is not ours"
-        keep = "keep, which leaves it as it is, or to " if can_keep else ""
+        keep = "keep, which leaves it as it is, or to " if kept_directories else ""
         remedy = f"Set take_over to {keep}replace"
         return Findings((f"{reason}. {remedy}",))
+    return _judge_replaced(foreign, names, listeners, removed)
+
+
+def _files(foreign: Sequence[Mapping[str, Any]]) -> str:
+    return named(str(site["file"]) for site in foreign)
+
+
+def _defined_twice(kept: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Findings:
+    twice = [name for name in _foreign_names(kept) if name in names]
+    if not twice:
+        return Findings()
+    remedy = "Remove it there, or set take_over to replace"
+    return Findings(warnings=(f"{named(twice)}: also defined in {_files(kept)}, which is kept. {remedy}",))
+
+
+def _judge_replaced(
+    foreign: Sequence[Mapping[str, Any]], names: Sequence[str], listeners: Sequence[Listener], removed: Sequence[str]
+) -> Findings:
+    """Judge the sites that will not be read any more."""
     sockets = [Listener(str(each["address"]), int(each["port"])) for site in foreign for each in site["listeners"]]
-    gone = [*vanishing_names(served, names), *vanishing_listeners(sockets, listeners)]
+    gone = [*vanishing_names(_foreign_names(foreign), names), *vanishing_listeners(sockets, listeners)]
     unasked = [each for each in gone if each not in removed]
     if not unasked:
         return Findings()
     remedy = "Serve it, or name it in removed_names"
-    return Findings((f"{named(unasked)}: served now by {files}, and would vanish. {remedy}",))
+    return Findings((f"{named(unasked)}: served now by {_files(foreign)}, and would vanish. {remedy}",))
 
 
-def foreign_removed(foreign: Sequence[Mapping[str, Any]], take_over: str, names: Sequence[str]) -> list[str]:
+def _parted(
+    foreign: Sequence[Mapping[str, Any]], directories: Sequence[str]
+) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """Return the sites in some directories, and the others."""
+    kept = [site for site in foreign if str(site["file"]).startswith(tuple(directories))]
+    return kept, [site for site in foreign if site not in kept]
+
+
+def foreign_removed(
+    foreign: Sequence[Mapping[str, Any]], take_over: str, names: Sequence[str], kept_directories: Sequence[str]
+) -> list[str]:
     """Return the names of somebody else's sites that vanish."""
-    return vanishing_names(_foreign_names(foreign), names) if take_over == REPLACE else []
+    if take_over == KEEP:
+        foreign = _parted(foreign, kept_directories)[1]
+    return vanishing_names(_foreign_names(foreign), names) if take_over in (KEEP, REPLACE) else []
 
 
 def _foreign_names(foreign: Sequence[Mapping[str, Any]]) -> list[str]:

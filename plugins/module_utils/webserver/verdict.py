@@ -29,8 +29,12 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.reques
 
 RENDERED, STAGED, TESTED, SHADOWED, MEASURED = "rendered", "staged", "tested", "shadowed", "measured"
 SWITCHED, RELOADED, CONFIRMED = "switched", "reloaded", "confirmed"
-# It reads one file, which can include no other.
-_CANNOT_KEEP = ("haproxy",)
+# What the roles go on including with take_over: keep. HAProxy reads one file, which can include no other.
+_KEPT_DIRECTORIES = {
+    "nginx": ("/etc/nginx/conf.d/", "/etc/nginx/sites-enabled/"),
+    "apache": ("/etc/apache2/conf-enabled/", "/etc/apache2/sites-enabled/"),
+    "haproxy": (),
+}
 
 Facts = Mapping[str, Any]
 
@@ -116,8 +120,8 @@ def _names(facts: Facts, request: Request) -> Findings:
         gone = vanishing.vanishing_names(facts["previous_names"], request.names)
         return Findings(warnings=(f"{named(gone)}: served now, and not by this release",) if gone else ())
     names, listeners, removed = request.names, request.listeners, request.removed_names
-    can_keep = request.server not in _CANNOT_KEEP
-    foreign = vanishing.judge_foreign(facts["foreign"], request.take_over, names, listeners, removed, can_keep)
+    kept = _KEPT_DIRECTORIES[request.server]
+    foreign = vanishing.judge_foreign(facts["foreign"], request.take_over, names, listeners, removed, kept)
     return foreign + vanishing.judge_own(facts["previous_names"], names, removed)
 
 
@@ -185,5 +189,6 @@ def _judge_endpoint(
 
 def _removed(facts: Facts, request: Request) -> tuple[str, ...]:
     own = vanishing.vanishing_names(facts["previous_names"], request.names)
-    foreign = vanishing.foreign_removed(facts["foreign"], request.take_over, request.names)
+    kept = _KEPT_DIRECTORIES[request.server]
+    foreign = vanishing.foreign_removed(facts["foreign"], request.take_over, request.names, kept)
     return tuple(dict.fromkeys((*own, *foreign)))

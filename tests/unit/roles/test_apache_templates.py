@@ -137,7 +137,7 @@ def hosts(configuration: str) -> dict[tuple[str, str], list[str]]:
     """Return the lines of each virtual host, by its sockets and its name, in their order."""
     found = {}
     for part in configuration.split("<VirtualHost ")[1:]:
-        sockets, _, rest = part.partition(">")
+        sockets, _end, rest = part.partition(">")
         lines = [line.strip() for line in rest.partition("</VirtualHost>")[0].splitlines() if line.strip()]
         found[sockets, lines[0].removeprefix("ServerName ")] = lines
     return found
@@ -259,7 +259,7 @@ def test_single_addresses_have_sockets_and_virtual_hosts_of_their_own(rendered: 
 def test_sites_of_others_are_kept_only_when_asked(rendered: dict[str, str]) -> None:
     assert "sites-enabled" not in rendered["as it is"]
     included = "IncludeOptional conf-enabled/*.conf\nIncludeOptional sites-enabled/*.conf\n"
-    before, _, behind = rendered["keep"].partition(included)
+    before, _included, behind = rendered["keep"].partition(included)
     assert "<VirtualHost " in before
     assert "<VirtualHost " not in behind
 

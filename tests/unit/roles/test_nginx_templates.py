@@ -150,7 +150,7 @@ def test_names_that_no_site_has_are_refused_in_the_handshake(configuration: str,
 
 
 def test_policy_is_set_once_and_for_all_sockets(configuration: str) -> None:
-    http, _, servers = configuration.partition("    server {")
+    http, _begin, servers = configuration.partition("    server {")
 
     assert "    ssl_protocols TLSv1.2 TLSv1.3;" in http
     assert not re.search("ssl_protocols|ssl_ecdh_curve|ssl_ciphers", servers.replace("proxy_ssl_protocols", ""))

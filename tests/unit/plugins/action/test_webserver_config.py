@@ -131,10 +131,10 @@ def play(lab: Lab) -> Play:
     """Run one task: ``args`` change its arguments, ``check`` and ``diff`` are its modes, the rest are answers."""
 
     def run(
-        args: Mapping[str, Any] = {}, check: bool = False, diff: bool = False, **answers: Answer
+        args: Mapping[str, Any] | None = None, check: bool = False, diff: bool = False, **answers: Answer
     ) -> tuple[dict[str, Any], Host]:
         host = Host({"prepare": prepared(lab), "switch": switched(lab), "confirm": {"changed": True}, **answers})
-        host.begin(arguments(lab, **args), check, diff)
+        host.begin(arguments(lab, **(args or {})), check, diff)
         return host.run(task_vars={}), host
 
     return run

@@ -94,7 +94,7 @@ def test_anonymous_log_has_no_whole_address() -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _attempt in range(count)]
     ports = [one.getsockname()[1] for one in sockets]
     for one in sockets:
         one.close()
@@ -124,7 +124,7 @@ def program(name: str) -> str:
 def running(command: list[str], port: int) -> Iterator[None]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
-        for _ in range(200):
+        for _attempt in range(200):
             assert process.poll() is None, process.stderr and process.stderr.read()
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
@@ -155,7 +155,7 @@ def ask(port: int, *headers: bytes, path: bytes = b"/", tls: bool = False) -> No
 def entries(path: Path, count: int) -> list[dict[str, Any]]:
     """Return the objects of a log, once there are so many."""
     lines: list[bytes] = []
-    for _ in range(200):
+    for _attempt in range(200):
         lines = path.read_bytes().splitlines() if path.exists() else []
         if len(lines) >= count:
             break
@@ -276,7 +276,7 @@ def test_haproxy_writes_json(tmp_path: Path, certificate: Path) -> None:
     with log.open("wb") as output:
         process = subprocess.Popen([haproxy, "-db", "-f", str(tmp_path / "haproxy.cfg")], stdout=output)
         try:
-            for _ in range(200):
+            for _attempt in range(200):
                 if socket.socket().connect_ex(("127.0.0.1", plain)) == 0:
                     break
                 time.sleep(0.05)

@@ -57,7 +57,7 @@ def processes_with(marker: str) -> list[int]:
 
 
 def comes_true(condition: Callable[[], object], attempts: int = 1000) -> bool:
-    for _ in range(attempts):
+    for _attempt in range(attempts):
         if condition():
             return True
         time.sleep(0.02)
@@ -169,7 +169,7 @@ def test_what_the_work_leaves_running_is_ended(marker: str) -> None:
 def test_memory_is_limited(marker: str) -> None:
     def work() -> dict[str, Any]:
         subprocess.Popen(["sleep", marker])
-        kept = [bytearray(os.urandom(1024)) * 1024 for _ in range(4096)]
+        kept = [bytearray(os.urandom(1024)) * 1024 for _attempt in range(4096)]
         return {"x": len(kept)}
 
     with pytest.raises(ShadowUnavailableError, match=r"more than 67108864 bytes of memory"):
@@ -180,7 +180,7 @@ def test_memory_is_limited(marker: str) -> None:
 def test_what_is_written_is_limited(tmp_path: Path) -> None:
     def work() -> dict[str, Any]:
         with (tmp_path / "large").open("wb") as file:
-            return {"refusal": refusal(lambda: [file.write(bytes(1024 * 1024)) for _ in range(64)])}
+            return {"refusal": refusal(lambda: [file.write(bytes(1024 * 1024)) for _attempt in range(64)])}
 
     assert run_in_shadow(work, limits=Limits(memory_bytes=32 * 1024 * 1024)) == {"refusal": "ENOSPC"}
 

@@ -146,7 +146,7 @@ def test_a_release_that_was_changed_by_hand_gets_its_content_back(layout: Layout
         "mode": lambda: (where / "a/htpasswd").chmod(0o666),
         "extra file": lambda: (where / "tls/extra").write_text("x"),
         "extra directory": lambda: (where / "more").mkdir() or (where / "more/x").touch(),
-        "missing": lambda: (where / "nginx.conf").unlink(),
+        "missing": (where / "nginx.conf").unlink,
         "key": lambda: (layout.keys / f"{KEY.sha256}.pem").write_text("other"),
         "key mode": lambda: (layout.keys / f"{KEY.sha256}.pem").chmod(0o644),
         "link": lambda: (where / KEY.path).unlink() or (where / KEY.path).symlink_to("/etc/hostname"),

@@ -15,6 +15,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.findin
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.server import Listener
 
 HTTPS = Listener("0.0.0.0", 443)
+KEPT = ("/etc/nginx/sites-enabled/",)
 SITES: list[dict[str, Any]] = [
     {
         "file": "/etc/nginx/sites-enabled/shop",
@@ -84,38 +85,49 @@ def test_an_ipv6_listener_is_named_with_brackets() -> None:
 def test_sites_of_others_are_taken_over_as_asked(
     take_over: str, names: list[str], removed: list[str], refused: str | None
 ) -> None:
-    found = vanishing.judge_foreign(SITES, take_over, names, [HTTPS], removed)
+    found = vanishing.judge_foreign(SITES, take_over, names, [HTTPS], removed, KEPT)
     assert [text.startswith(refused or "-") for text in found.refusals] == ([True] if refused else [])
 
 
 def test_a_refusal_names_file_and_remedy() -> None:
-    (text,) = vanishing.judge_foreign(SITES[1:], "refuse", [], [], []).refusals
+    (text,) = vanishing.judge_foreign(SITES[1:], "refuse", [], [], [], KEPT).refusals
     assert "/etc/nginx/sites-enabled/wiki" in text
     assert text.endswith("Set take_over to keep, which leaves it as it is, or to replace")
 
 
 @pytest.mark.parametrize("take_over", ["refuse", "keep"])
 def test_what_cannot_be_kept_is_refused_and_not_recommended_to_be(take_over: str) -> None:
-    (text,) = vanishing.judge_foreign(SITES[1:], take_over, [], [], [], can_keep=False).refusals
+    (text,) = vanishing.judge_foreign(SITES[1:], take_over, [], [], [], ()).refusals
     assert text.endswith(". Set take_over to replace")
 
 
 def test_a_listener_of_others_vanishes_only_when_it_is_named() -> None:
     names = ["shop.example.com", "wiki.example.com"]
-    (text,) = vanishing.judge_foreign(SITES, "replace", names, [], []).refusals
+    (text,) = vanishing.judge_foreign(SITES, "replace", names, [], [], KEPT).refusals
     assert text.startswith("0.0.0.0:443: served now by")
-    assert vanishing.judge_foreign(SITES, "replace", names, [], ["0.0.0.0:443"]).refusals == ()
+    assert vanishing.judge_foreign(SITES, "replace", names, [], ["0.0.0.0:443"], KEPT).refusals == ()
+
+
+@pytest.mark.parametrize(("removed", "refused"), [([], True), (["shop.example.com", "0.0.0.0:443"], False)])
+def test_a_site_from_elsewhere_is_not_kept(removed: list[str], refused: bool) -> None:
+    sites = [{**SITES[0], "file": "/etc/nginx/nginx.conf"}, SITES[1]]
+    found = vanishing.judge_foreign(sites, "keep", [], [], removed, KEPT)
+    assert bool(found.refusals) is refused
+    assert not refused or found.refusals[0].startswith(
+        "shop.example.com, 0.0.0.0:443: served now by /etc/nginx/nginx.conf"
+    )
+    assert vanishing.foreign_removed(sites, "keep", [], KEPT) == ["shop.example.com"]
 
 
 def test_a_site_that_is_kept_and_ours_too_is_a_warning() -> None:
-    found = vanishing.judge_foreign(SITES, "keep", ["wiki.example.com"], [], [])
+    found = vanishing.judge_foreign(SITES, "keep", ["wiki.example.com"], [], [], KEPT)
     assert found.refusals == ()
     assert [text.startswith("wiki.example.com: also defined in") for text in found.warnings] == [True]
 
 
 @pytest.mark.parametrize(("take_over", "removed"), [("replace", ["shop.example.com"]), ("keep", []), ("refuse", [])])
 def test_names_of_others_are_removed_by_replacing_alone(take_over: str, removed: list[str]) -> None:
-    assert vanishing.foreign_removed(SITES, take_over, ["wiki.example.com"]) == removed
+    assert vanishing.foreign_removed(SITES, take_over, ["wiki.example.com"], KEPT) == removed
 
 
 @pytest.mark.parametrize(
