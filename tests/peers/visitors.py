@@ -19,7 +19,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 _TIMEOUT_SECONDS = 10.0
-_PAUSE_SECONDS = 0.01
+_PAUSE_SECONDS = 0.05
 _MAX_HEAD_BYTES = 65536
 
 

@@ -33,7 +33,8 @@ def site(server: str, **changes: object) -> dict[str, Any]:
         entry = {
             "name": "app", "server_names": [NAME], "certificate": "site", "kind": "static", "root": "/srv/www/app",
         }  # fmt: skip
-        return {f"{server}_sites": [{**entry, **changes}]}
+        given = {**entry, **changes}
+        return {f"{server}_sites": [{name: value for name, value in given.items() if value is not None}]}
     certificate = changes.get("certificate", "site")
     bind = {
         "port": changes.get("port", 443),

@@ -169,7 +169,11 @@ def test_what_the_work_leaves_running_is_ended(marker: str) -> None:
 def test_memory_is_limited(marker: str) -> None:
     def work() -> dict[str, Any]:
         subprocess.Popen(["sleep", marker])
-        kept = [bytearray(os.urandom(1024)) * 1024 for _attempt in range(4096)]
+        kept = []
+        # Slowly: what takes all at once meets the limit of the kernel first, as an error of its own.
+        for _attempt in range(4096):
+            kept.append(bytearray(os.urandom(1024)) * 1024)
+            time.sleep(0.02)
         return {"x": len(kept)}
 
     with pytest.raises(ShadowUnavailableError, match=r"more than 67108864 bytes of memory"):
@@ -311,7 +315,8 @@ def test_a_live_log_is_empty_and_can_be_appended_to(tmp_path: Path) -> None:
             {"done: []"},
         ),
         (lambda: sorted(int(path.name) for path in Path("/proc").glob("[0-9]*")), {"done: [1, 2]"}),
-        (lambda: Path("/proc/1/root/proc/self/oom_score_adj").read_text(), {"done: 1000\n"}),
+        # The first process is in the same tree; whether it lets itself be looked at depends on which of both is first.
+        (lambda: Path("/proc/1/root/proc/self/oom_score_adj").read_text(), {"done: 1000\n", "EACCES"}),
         (lambda: Path("/dev/null").write_text("x"), {"done: 1"}),
     ],
 )
