@@ -30,7 +30,7 @@ for core in ${REQUIRED_CORES:-}; do
 done
 printf '%s\n' "test: ansible-core $cores"
 
-[ "$cores" = "$newest" ] || step .venv-2.19/bin/python -m pytest -q
+[ "$cores" = "$newest" ] || step .venv-2.19/bin/python -m pytest -q -n 2
 step scripts/ansible_test.sh .venv sanity --color no
 [ "$cores" = "$newest" ] || step scripts/integration.sh .venv-2.19
 step scripts/integration.sh .venv
@@ -38,4 +38,4 @@ step scripts/molecule.sh test --all
 step .venv/bin/python -m pytest -q tests/proof/test_lab.py
 # Nothing after it: pytest's summary closes the output.
 printf '\n==> %s\n' "Units, with coverage"
-exec .venv/bin/python -m pytest --cov=plugins --cov-report=term:skip-covered
+exec .venv/bin/python -m pytest -n 2 --cov=plugins --cov-report=term:skip-covered

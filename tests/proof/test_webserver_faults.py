@@ -79,9 +79,7 @@ _LYING_RELOAD = (
 _LEGACY = "DEFAULT:@SECLEVEL=0"
 
 FAULTS = (
-    Fault(
-        "key that does not fit", pair("/root/wrong"), everywhere(r"does not (fit|belong|match)|mismatch"), _WRONG_KEY
-    ),
+    Fault("key that does not fit", pair("/root/wrong"), everywhere("does not fit|do not match|mismatch"), _WRONG_KEY),
     Fault("expired certificate", pair("/root/expired"), everywhere(r"expired"), _EXPIRED),
     Fault(
         "unknown group",
