@@ -79,7 +79,12 @@ _LYING_RELOAD = (
 _LEGACY = "DEFAULT:@SECLEVEL=0"
 
 FAULTS = (
-    Fault("key that does not fit", pair("/root/wrong"), everywhere("does not fit|do not match|mismatch"), _WRONG_KEY),
+    Fault(
+        "key that does not fit",
+        pair("/root/wrong"),
+        everywhere("does not fit|do not match|mismatch|inconsistencies"),
+        _WRONG_KEY,
+    ),
     Fault("expired certificate", pair("/root/expired"), everywhere(r"expired"), _EXPIRED),
     Fault(
         "unknown group",
@@ -145,7 +150,12 @@ FAULTS = (
         ),
         everywhere(r"\bB\b.*TLS ?v?1\.0|protocol"),
     ),
-    Fault("weak key", pair("/root/weak"), everywhere(r"(?i)key too small|1024|ee key"), _WEAK_KEY),
+    Fault(
+        "weak key",
+        pair("/root/weak"),
+        everywhere(r"(?i)key too small|1024|ee key|unable to load SSL certificate"),
+        _WEAK_KEY,
+    ),
     Fault(
         "no HSTS",
         {server: {f"{server}_minimum_grade": "A+", f"{server}_hsts_stage": "disabled"} for server in ALL},
