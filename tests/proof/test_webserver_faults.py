@@ -143,11 +143,14 @@ FAULTS = (
     ),
     Fault(
         "TLS 1.0 allowed",
-        raw(
-            f"ssl_protocols TLSv1 TLSv1.2 TLSv1.3; ssl_ciphers {_LEGACY};",
-            f"SSLProtocol all\nSSLCipherSuite {_LEGACY}",
-            haproxy_bind=f"ssl-min-ver TLSv1.0 ciphers {_LEGACY}",
-        ),
+        # A site's own ssl_protocols would do nothing: in nginx the default server of the socket decides.
+        {
+            "nginx": {"nginx_tls_profile": "old", "nginx_minimum_grade": "A"},
+            **raw(
+                apache=f"SSLProtocol all\nSSLCipherSuite {_LEGACY}",
+                haproxy_bind=f"ssl-min-ver TLSv1.0 ciphers {_LEGACY}",
+            ),
+        },
         everywhere(r"\bB\b.*TLS ?v?1\.0|protocol"),
     ),
     Fault(
