@@ -59,7 +59,7 @@ test-molecule: development lab-programs ## The molecule scenarios on lab hosts
 lint: development ## ruff, mypy, yamllint, ansible-lint, documentation and changelog checks
 	@scripts/lint.sh
 
-bench: development peers ## Ratios against peers on this machine, in one run
+bench: development lab-programs peers ## Ratios against peers on this machine, in one run
 	@scripts/bench.sh
 
 docs: development ## The reference of all plugins and roles, in build/docs

@@ -104,7 +104,8 @@ _value:
           description:
             - Of the kind V(reverse_proxy), otherwise null. C(url) (scheme, host and port without a path, or
               C(unix:/path)), C(tls), C(tls_verify), C(tls_server_name), C(ca_file) (empty where nothing is verified),
-              and C(headers) of the request, each with C(name) and C(value); an empty value removes a header.
+              C(header_names), the headers of the request that were given, in lower case, and C(headers_file), the file
+              that sets them, to be included; empty where there is none.
           type: dict
         redirect:
           description:

@@ -363,7 +363,12 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import WebopsError
-from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.activate import confirm, switch, undo
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.activate import (
+    between_runs,
+    confirm,
+    switch,
+    undo,
+)
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.lock import Lock
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.prepare import prepare
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.release import Facts
@@ -436,9 +441,10 @@ def _wanted(params: dict[str, Any]) -> Wanted:
 def _run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Do one step, and return its result for the action plugin."""
     layout = Layout(server_named(params["server"]))
-    with Lock(params["server"]) as lock:
-        if params["step"] == "prepare":
+    if params["step"] == "prepare":
+        with between_runs(layout) as lock:
             return prepare(layout, _wanted(params), lock, check_mode)
+    with Lock(params["server"]) as lock:
         if params["step"] == "switch":
             return {"changed": True, **switch(layout, _wanted(params), params["confirm_timeout"], lock)}
         if params["step"] == "confirm":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +91,13 @@ class WebFleet(Fleet):
             **site(server),
         }
 
-    def deploy(self, changes: Mapping[str, Mapping[str, Any]], *options: str) -> Play:
-        """Deploy the hosts of the servers in ``changes`` (all if there are none), with these changed variables."""
-        hosts = [host for host in self.hosts if not changes or server_of(host) in changes]
+    def deploy(
+        self, changes: Mapping[str, Mapping[str, Any]], *options: str, hosts: Sequence[str] | None = None
+    ) -> Play:
+        """Deploy ``hosts`` (all if there are none) of the servers in ``changes`` (all), with these changed variables."""
+        deployed = [host for host in hosts or self.hosts if not changes or server_of(host) in changes]
         return self.play(
-            {host: {**self.variables_of(host), **changes.get(server_of(host), {})} for host in hosts}, *options
+            {host: {**self.variables_of(host), **changes.get(server_of(host), {})} for host in deployed}, *options
         )
 
     def live(self, host: str) -> str:

@@ -4,7 +4,7 @@
 
 """Every mistake that a deployment can make, on every server and release that it applies to.
 
-Each fault is deployed to all hosts at once while visitors keep asking all of them. The play must fail with the reason,
+Each fault is deployed to each host while visitors keep asking it. The play must fail with the reason,
 no visitor may go without an answer, what was served must be served still, and the variables put right must be enough
 to repair it.
 """
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests")]
 
 from peers.visitors import Visitors
-from peers.web_fleet import ALL, NAME, WebFleet, assert_all_served, pair, raw, server_of, site
+from peers.web_fleet import ALL, HOSTS, NAME, WebFleet, assert_all_served, pair, raw, server_of, site
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="hosts are booted by root; run make proof as root")
 
@@ -76,6 +76,24 @@ _LYING_RELOAD = (
     "printf '[Service]\\nExecReload=\\nExecReload=/bin/true\\n' > /run/systemd/system/$unit.service.d/lie.conf; "
     "done; systemctl daemon-reload"
 )
+
+
+def _full_disk(pages_left: int) -> tuple[str, str]:
+    """Return what puts the releases on a small file system, fills it but for some pages of 4 KiB, and what ends that.
+
+    The server goes on reading what it read: the same files are there.
+    """
+    place = "$(readlink -f /etc/*/ringmaster/releases/..)"
+    fill = (
+        f"place={place} && mkdir -p /root/full && mount -t tmpfs -o size=4m full /root/full && "
+        "cp -a $place/. /root/full/ && mount --bind /root/full $place && "
+        "{ dd if=/dev/zero of=/root/full/filler bs=4k status=none; "
+        f"truncate --size=-{4 * pages_left}K /root/full/filler; [ $(stat -f -c %a /root/full) = {pages_left} ]; }}"
+    )
+    return fill, f"rm /root/full/filler; umount {place}; umount /root/full; rmdir /root/full"
+
+
+_HSTS_WEEK = {server: {f"{server}_hsts_stage": "week"} for server in ALL}
 _LEGACY = "DEFAULT:@SECLEVEL=0"
 
 FAULTS = (
@@ -164,9 +182,17 @@ FAULTS = (
         {server: {f"{server}_minimum_grade": "A+", f"{server}_hsts_stage": "disabled"} for server in ALL},
         everywhere(r"(?i)A\+.*(HSTS|strict)"),
     ),
+    Fault("full disk", _HSTS_WEEK, everywhere("/ringmaster/.*No space left on device"), *_full_disk(0)),
+    # One page is enough to note what is about to be done, and not for doing it.
+    Fault(
+        "full disk while staging",
+        _HSTS_WEEK,
+        everywhere("/ringmaster/releases/.*No space left on device"),
+        *_full_disk(1),
+    ),
     Fault(
         "reload that reports success but keeps the old configuration",
-        {server: {f"{server}_hsts_stage": "week"} for server in ALL},
+        _HSTS_WEEK,
         everywhere("(?i)reload|old configuration|workers"),
         prepare=_LYING_RELOAD,
         restore="rm -r /run/systemd/system/*.service.d/lie.conf; systemctl daemon-reload",
@@ -182,25 +208,26 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebFleet]:
     fleet.down()
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_fault(fleet: WebFleet, fault: Fault) -> None:
-    hosts = [host for host in fleet.hosts if server_of(host) in fault.variables]
-    before = {host: fleet.live(host) for host in hosts}
-    visitors = {host: Visitors(fleet.address(host), 443, NAME) for host in hosts}
-    try:
-        for host in hosts:
-            fleet.ssh(host, fault.prepare)
-        refused = fleet.deploy(fault.variables)
-    finally:
-        for host in hosts:
-            fleet.ssh(host, fault.restore, check=False)
-        seen = {host: each.leave() for host, each in visitors.items()}
+CASES = [(host, fault) for fault in FAULTS for host in HOSTS if server_of(host) in fault.variables]
 
-    for host in hosts:
-        assert_all_served(host, seen[host])
-        assert fleet.live(host) == before[host], host
-        assert re.search(fault.reason[server_of(host)], refused.refusals.get(host, "")), (host, refused.refusals)
-    repaired = fleet.deploy({server: {} for server in fault.variables})
+
+@pytest.mark.parametrize(("host", "fault"), CASES, ids=[f"{fault.name}-{host}" for host, fault in CASES])
+def test_fault(fleet: WebFleet, host: str, fault: Fault) -> None:
+    server = server_of(host)
+    before = fleet.live(host)
+    visitors = Visitors(fleet.address(host), 443, NAME)
+    try:
+        fleet.ssh(host, fault.prepare)
+        refused = fleet.deploy({server: fault.variables[server]}, hosts=[host])
+    finally:
+        fleet.ssh(host, fault.restore, check=False)
+        seen = visitors.leave()
+
+    print(f"| {fault.name} | {host} | {seen} | {refused.refusals.get(host, '')[:200]!r} |")
+    assert_all_served(host, seen)
+    assert fleet.live(host) == before
+    assert re.search(fault.reason[server], refused.refusals.get(host, "")), refused.refusals
+    repaired = fleet.deploy({server: {}}, hosts=[host])
     assert not repaired.refusals, repaired.refusals
-    assert dict.fromkeys(hosts, int(fault.leaves_doubt)) == repaired.changed, repaired.output
-    assert {host: fleet.live(host) for host in hosts} == before
+    assert repaired.changed == {host: int(fault.leaves_doubt)}, repaired.output
+    assert fleet.live(host) == before

@@ -60,7 +60,9 @@ def profile(request: pytest.FixtureRequest, fleet: WebFleet) -> str:
 
 def measured(fleet: WebFleet, host: str, server_name: str = NAME) -> dict[str, Any]:
     anchors = certificate.Anchors(trust_store.read_anchors(str(fleet.directory / "pki" / "ca.pem")))
-    scans = scan_targets([{"host": fleet.address(host), "server_name": server_name}], Options())
+    scans = scan_targets(
+        [{"host": fleet.address(host), "server_name": server_name}], Options(vulnerability_tests="active")
+    )
     assessed = assess(scans, anchors, datetime.datetime.now(datetime.timezone.utc), Rules("6.0", (), "2009r"))
     results = assessed["results"]
     assert isinstance(results, list)

@@ -8,23 +8,59 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests")]
 
-from peers.web_fleet import ALL, DIRECTORIES, UNITS, WebFleet, server_of
+from peers.web_fleet import ALL, DIRECTORIES, UNITS, WebFleet, server_of, site
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="hosts are booted by root; run make proof as root")
 
+# Whatever of these is started writes, logs or asks somebody; ACME's requests alone are left to the live server's owner.
+_NOBODY = {"name": "nobody", "servers": [{"name": "down", "address": "192.0.2.1", "port": 443}]}
+BUSY: dict[str, dict[str, Any]] = {
+    "nginx": {
+        "nginx_extra": ["proxy_cache_path /var/cache/traces levels=1:2 keys_zone=traces:1m;"],
+        **site("nginx", extra=["location /cached { proxy_pass http://127.0.0.1:80; proxy_cache traces; }"]),
+    },
+    "apache": {
+        "apache_extra": [
+            "MDCertificateAuthority https://acme.ringmaster.test/directory",
+            "MDCertificateAgreement accepted",
+            "MDContactEmail hostmaster@ringmaster.test",
+            "MDRenewMode manual",
+            "MDomain managed.ringmaster.test",
+            "<VirtualHost *:443>",
+            "ServerName managed.ringmaster.test",
+            "SSLEngine on",
+            "</VirtualHost>",
+        ],
+        **site("apache", extra=['CustomLog "|/usr/bin/rotatelogs /var/log/apache2/piped-access.log 86400" combined']),
+    },
+    "haproxy": {
+        **site("haproxy", extra=["use_backend nobody if { path /nobody }"]),
+        "haproxy_backends": [{**_NOBODY, "health_check": {"path": "/"}}],
+    },
+}
 WEEK = {server: {f"{server}_hsts_stage": "week"} for server in ALL}
-# Everything below /etc and /var but the logs of logins, and every socket that listens with its process.
+UNGRADED = {server: {f"{server}_minimum_grade": "A+", f"{server}_hsts_stage": "disabled"} for server in ALL}
+PLAIN: dict[str, dict[str, Any]] = {server: {} for server in ALL}
+
+# Everything below /etc and /var but the logs of logins, and every socket that listens with its process. What is live is
+# measured by asking for it, so that our own requests are in its access log: those, and no others.
+_ACCESS_LOGS = "-type f -path '/var/log/*access*'"
 _STATE = (
     "{ find /etc /var -xdev ! -path '/var/log/journal*' ! -path /var/log/wtmp ! -path /var/log/lastlog "
+    f"! \\( {_ACCESS_LOGS} \\) "
     "-printf '%p %y %m %U %G %l %T@ ' \\( -type f -exec sha256sum {} \\; -o -printf '\\n' \\) ; "
+    f"find /var/log {_ACCESS_LOGS} -printf '%p %m %U %G ' -exec sh -c "
+    "'grep -vF ringmaster.webops \"$1\" | sha256sum' sh {} \\; ; "
     "ss -Hlntup | awk '{print $1, $5, $7}' | sort; cat /proc/self/mountinfo | sort; } 2>/dev/null"
 )
 
@@ -32,6 +68,8 @@ _STATE = (
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebFleet]:
     fleet = WebFleet("traces", tmp_path_factory.mktemp("traces"))
+    for host in fleet.hosts:
+        fleet.ssh(host, "! command -v a2enmod || a2enmod --quiet md")
     yield fleet
     fleet.down()
 
@@ -40,9 +78,29 @@ def state(fleet: WebFleet, host: str) -> list[str]:
     return fleet.ssh(host, _STATE).splitlines()
 
 
-def test_check_mode_changes_nothing(fleet: WebFleet) -> None:
+def with_changes(*changes: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {server: {name: value for each in changes for name, value in each[server].items()} for server in ALL}
+
+
+@pytest.fixture(
+    name="wanted",
+    params=[(PLAIN, PLAIN), (PLAIN, BUSY), (BUSY, BUSY)],
+    ids=["plain after plain", "busy after plain", "busy after busy"],
+    scope="module",
+)
+def wanted_after_live(fleet: WebFleet, request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
+    """Deploy one configuration, and return what is to be wanted then."""
+    live, wanted = request.param
+    deployed = fleet.deploy(live)
+    assert not deployed.refusals, deployed.refusals
+    # Health checks have failed, and said so, before anybody looks.
+    time.sleep(15 if live is BUSY else 0)
+    return dict(wanted)
+
+
+def test_check_mode_changes_nothing(fleet: WebFleet, wanted: dict[str, dict[str, Any]]) -> None:
     before = {host: state(fleet, host) for host in fleet.hosts}
-    previewed = fleet.deploy(WEEK, "--check", "--diff")
+    previewed = fleet.deploy(with_changes(wanted, WEEK), "--check", "--diff")
 
     assert not previewed.refusals
     assert all(previewed.changed.values())
@@ -51,13 +109,12 @@ def test_check_mode_changes_nothing(fleet: WebFleet) -> None:
         assert state(fleet, host) == before[host], host
 
 
-def test_a_refused_release_leaves_nothing(fleet: WebFleet) -> None:
+def test_a_refused_release_leaves_nothing(fleet: WebFleet, wanted: dict[str, dict[str, Any]]) -> None:
     before = {host: state(fleet, host) for host in fleet.hosts}
-    refused = fleet.deploy(
-        {server: {f"{server}_minimum_grade": "A+", f"{server}_hsts_stage": "disabled"} for server in ALL}
-    )
+    refused = fleet.deploy(with_changes(wanted, UNGRADED))
 
     assert set(refused.refusals) == set(fleet.hosts)
+    assert all("HSTS" in reason or "strict" in reason for reason in refused.refusals.values()), refused.refusals
     for host in fleet.hosts:
         assert state(fleet, host) == before[host], host
 
@@ -83,8 +140,11 @@ def test_a_private_key_occurs_nowhere_but_in_its_place(fleet: WebFleet, option: 
 
 
 @pytest.mark.parametrize("stage", ["week", "observe"])
-def test_a_real_run_leaves_no_process_and_no_unit(fleet: WebFleet, stage: str) -> None:
-    deployed = fleet.deploy({server: {f"{server}_hsts_stage": stage} for server in ALL})
+@pytest.mark.parametrize("sites", [PLAIN, BUSY], ids=["plain", "busy"])
+def test_a_real_run_leaves_no_process_and_no_unit(
+    fleet: WebFleet, sites: dict[str, dict[str, Any]], stage: str
+) -> None:
+    deployed = fleet.deploy(with_changes(sites, {server: {f"{server}_hsts_stage": stage} for server in ALL}))
 
     assert not deployed.refusals, deployed.refusals
     for host in fleet.hosts:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ SERVER_ROLES = ("apache", "haproxy", "nginx")
 ROLE_NAMES = sorted(path.parent.parent.name for path in ROLES.glob("*/defaults/main.yml"))
 
 
+@cache
 def load(path: Path) -> dict[str, Any]:
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert isinstance(content, dict), path

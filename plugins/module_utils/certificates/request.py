@@ -17,7 +17,6 @@ from typing import Any
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
 
-SOURCES = ("given", "acme", "own_ca", "self_signed")
 KEY_TYPES = ("ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096")
 DEFAULT_KEY_TYPE = "ecdsa-p256"
 # It becomes a directory's name; one that begins with a dot could be one of the role's own.

@@ -5,13 +5,17 @@
 """Make a release live: arm the way back, switch one link, reload, see that it serves; or undo all of that.
 
 A run that is killed at any point leaves either the old or the new release live, never a mixture. What it leaves is in
-the state (``pending``), and the next run goes back before it does anything else.
+the state (``pending``), and the next run goes back before it does anything else. A run that is alive holds nothing on
+the host between its steps. The state tells its switch from that of one which was killed on the host, but not from that
+of one whose control node is gone: so the next run waits for it, but not for long (:func:`between_runs`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +30,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.releas
     read_release,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.server import Listener
-from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.stage import Layout
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.stage import Layout, StagingError
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.state import (
     Pending,
     State,
@@ -39,6 +43,10 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.wanted
     socket_refusal,
     wanted_release,
 )
+
+# Between the end of its switch and its confirmation a run is on the control node for a second or two, when all is well.
+_SILENCE_SECONDS = 30.0
+_PAUSE_SECONDS = 0.5
 
 
 def switch(layout: Layout, wanted: Wanted, confirm_timeout_seconds: int, lock: Lock) -> dict[str, Any]:
@@ -72,7 +80,7 @@ def switch(layout: Layout, wanted: Wanted, confirm_timeout_seconds: int, lock: L
     if reason is not None:
         return _refused("reloaded", *_gone_back(layout, back, reason, lock))
     lock.stage("measuring")
-    return {
+    found = {
         "refused": None,
         "rolled_back": False,
         "release": release.name,
@@ -80,6 +88,39 @@ def switch(layout: Layout, wanted: Wanted, confirm_timeout_seconds: int, lock: L
         "live_scans": measure.scan_endpoints(release.facts.endpoints),
         "restart_required": units.restart_required(units.ask(layout.server.unit)),
     }
+    _hand_over(layout)
+    return found
+
+
+def _hand_over(layout: Layout) -> None:
+    """Say that this step has come to its end; a state that cannot be written is like that of a run that was killed."""
+    state = read_state(layout)
+    if state.pending is None:
+        return
+    handed_over = dataclasses.replace(state.pending, handed_over=True)
+    with contextlib.suppress(StagingError):
+        write_state(layout, dataclasses.replace(state, pending=handed_over))
+
+
+@contextlib.contextmanager
+def between_runs(layout: Layout) -> Iterator[Lock]:
+    """Hold the lock while no other run has yet to confirm its switch; one that says nothing for long is not waited for.
+
+    Raises MeasurementError where the lock cannot be had.
+    """
+    give_up_at = time.monotonic() + _SILENCE_SECONDS
+    while True:
+        with Lock(layout.server.name) as lock:
+            if time.monotonic() > give_up_at or not _awaits_confirmation(layout):
+                yield lock
+                return
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _awaits_confirmation(layout: Layout) -> bool:
+    """Whether a run has switched, and its control node has yet to confirm or undo that, and has the time to."""
+    pending = read_state(layout).pending
+    return pending is not None and pending.handed_over and way_back.is_armed(layout)
 
 
 def _refused(at: str, reason: str, rolled_back: bool = False) -> dict[str, Any]:
@@ -253,7 +294,7 @@ def confirm(layout: Layout, keep_releases: int, lock: Lock, expected: str | None
         raise MeasurementError(
             f"release {current}",
             "it is live, and it is not the one to confirm: the way back was gone in between, because nobody "
-            "confirmed in time, or by another run",
+            "confirmed in time or the host was restarted, or by another run",
             "Look at what took so long, or raise confirm_timeout, and run again",
         )
     state = state.with_confirmed(pending.release, pending.switched_at)

@@ -119,7 +119,7 @@ class Apache:
         """
         if not processes.children(main_pid):
             return None
-        path = Path(_last(_configuration(), "pidfile", "/run/apache2/apache2.pid"))
+        path = _pid_file()
         try:
             if int(read_regular(str(path), _MAX_SMALL_FILE_BYTES)) == main_pid:
                 return path.stat().st_mtime
@@ -149,6 +149,15 @@ def _configuration(entry: str = _ENTRY) -> list[Statement]:
     except OSError:
         envvars = ""
     return read_configuration(entry, _DIRECTORY, exported_variables(envvars))
+
+
+def _pid_file() -> Path:
+    """Return where the main process writes its number; in a configuration that is too large, where Debian's does."""
+    try:
+        configuration = _configuration()
+    except MeasurementError:
+        configuration = []
+    return Path(_last(configuration, "pidfile", "/run/apache2/apache2.pid"))
 
 
 def _last(statements: Sequence[Statement], name: str, otherwise: str) -> str:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ansible_collections.ringmaster.webops.plugins.module_utils.errors import MeasurementError
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.reading import read_regular
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def read_configuration(entry: str, server_root: str, variables: Mapping[str, str
     """Return the directives of the configuration that begins with the file ``entry``, in the order of their effect.
 
     ``variables`` are those of the environment. Files that cannot be read count as empty; a file that includes itself is
-    followed a bounded number of times.
+    followed a bounded number of times. Raises MeasurementError for a file that is too large to be read.
     """
     state = _State(server_root, dict(variables))
     return list(_read_file(state, entry, 0))
@@ -99,10 +100,12 @@ def words(text: str) -> tuple[str, ...]:
 
 def _read_file(state: _State, path: str, depth: int) -> Iterator[Statement]:
     try:
-        text = read_regular(path, _MAX_FILE_BYTES).decode("utf-8", "replace")
+        content = read_regular(path, _MAX_FILE_BYTES + 1)
     except OSError:
         return
-    yield from _read_lines(state, path, _logical_lines(text), depth)
+    if len(content) > _MAX_FILE_BYTES:
+        raise MeasurementError(path, f"it is larger than {_MAX_FILE_BYTES} bytes", "Split it into several files")
+    yield from _read_lines(state, path, _logical_lines(content.decode("utf-8", "replace")), depth)
 
 
 def _logical_lines(text: str) -> list[tuple[int, str]]:

@@ -75,6 +75,25 @@ def nginx_header_lines(headers: Sequence[Mapping[str, str]], hsts_variable: str)
     return "".join(f"{line}\n" for line in lines)
 
 
+def request_header_lines(server: str, headers: Sequence[Mapping[str, str]]) -> str:
+    """Return the directives of ``nginx`` or ``apache`` that set headers of a request, or remove those without a value.
+
+    nginx passes no header on that has no value. A ``$`` in a value begins a variable of nginx.
+    """
+    write = _nginx_request_header if server == "nginx" else _apache_request_header
+    return "".join(f"{write(header['name'], header['value'])}\n" for header in headers)
+
+
+def _nginx_request_header(name: str, value: str) -> str:
+    return f'proxy_set_header {name} "{_nginx_quoted(value)}";'
+
+
+def _apache_request_header(name: str, value: str) -> str:
+    """Return a directive of mod_headers, for which a percent sign begins a variable."""
+    quoted = value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'RequestHeader set {name} "{quoted}"' if value else f"RequestHeader unset {name}"
+
+
 def _nginx_quoted(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"')
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CONFIRM_SECONDS = 30.0
 _PAUSE_SECONDS = 0.2
 _ATTEMPTS_TO_COME_BACK = 3
-# The kernel tells when a process was made in hundredths of a second, and the clock may be set between two questions.
+# The kernel tells when a process was made in hundredths of a second, and clocks are read one after the other.
 _SAME_MOMENT_SECONDS = 0.05
 # HAProxy before 3.0 hands its session table to the next process only so long after a cold start (it waits 5 seconds).
 _FIRST_RELOAD_AFTER_SECONDS = 7.0
@@ -30,9 +30,12 @@ _FIRST_RELOAD_AFTER_SECONDS = 7.0
 
 @dataclass(frozen=True)
 class Attempt:
-    """A reload that was asked for: what there was before it, and what systemd said against it, if anything."""
+    """A reload that was asked for: what there was before it, and what systemd said against it, if anything.
 
-    serving_since: float | None
+    ``serving_since_boot`` is in seconds since the host was booted, ``moment`` in seconds since the epoch.
+    """
+
+    serving_since_boot: float | None
     moment: float
     known_errors: frozenset[str]
     said: str | None
@@ -41,13 +44,19 @@ class Attempt:
 def begin(server: Server, restart: bool = False) -> Attempt:
     """Reload a server, or restart it, or start one that does not run. Whether it helped, :func:`outcome` says."""
     unit = units.ask(server.unit)
-    before = server.serving_since(unit.main_pid) if unit.active else None
+    before = _serving_since_boot(server, unit) if unit.active else None
     moment = time.time()
     known = frozenset(_errors(server, moment))
     if unit.active:
         return Attempt(before, moment, known, units.control("restart" if restart else "reload", server.unit))
     units.control("reset-failed", server.unit)
     return Attempt(before, moment, known, units.control("start", server.unit))
+
+
+def _serving_since_boot(server: Server, unit: Unit) -> float | None:
+    """Return since when a configuration has been in use, by a clock that nobody sets between two questions."""
+    since = server.serving_since(unit.main_pid)
+    return None if since is None else since - time.time() + time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def outcome(server: Server, attempt: Attempt, listeners: Sequence[Listener]) -> str | None:
@@ -78,7 +87,7 @@ def _outcome(server: Server, attempt: Attempt, listeners: Sequence[Listener], er
         if logged or attempt.said is not None:
             return logged or attempt.said
         unit = units.ask(server.unit)
-        missing = _missing(server, unit, attempt.serving_since, listeners)
+        missing = _missing(server, unit, attempt.serving_since_boot, listeners)
         if missing is None or unit.dead or time.monotonic() > deadline:
             return _new_errors(server, attempt) or missing if missing else None
         time.sleep(_PAUSE_SECONDS)
@@ -101,7 +110,7 @@ def _missing(server: Server, unit: Unit, before: float | None, listeners: Sequen
     """Return what is still missing; None where nothing is."""
     if not unit.active or not unit.main_pid:
         return f"{server.unit} does not run"
-    since = server.serving_since(unit.main_pid)
+    since = _serving_since_boot(server, unit)
     if since is None:
         return f"{server.unit} runs, but no process of it takes connections"
     if before is not None and since <= before + _SAME_MOMENT_SECONDS:

@@ -285,7 +285,11 @@ def append_hosts(hosts: Mapping[str, Sequence[str]]) -> None:
 
 
 def private_bytes(proc: Path = Path("/proc")) -> int:
-    """Return how much memory the processes of a /proc have for themselves, all together (proc_pid_statm(5))."""
+    """Return how much memory the processes of a /proc have for themselves, all together (proc_pid_statm(5)).
+
+    What a process still shares with the one that it was forked from counts for both: to read the exact sum of another
+    user's process (Pss in smaps_rollup) takes CAP_SYS_PTRACE, which no shadow has.
+    """
     pages = 0
     for process in proc.iterdir():
         if not process.name.isdigit():

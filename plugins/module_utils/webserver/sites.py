@@ -101,6 +101,7 @@ def decide_sites(given: Mapping[str, Any], *, server: str, info: Mapping[str, An
     else:
         result["warnings"] += _foreign_protocols(server, info)
     result.update(tls_profile=profile, listeners=listeners)
+    _keep_request_headers_apart(result, server)
     return _with_nginx_headers(result) if server == "nginx" else result
 
 
@@ -331,6 +332,26 @@ def _foreign_protocols(server: str, info: Mapping[str, Any]) -> list[str]:
     places = ", ".join(f"{one['file']}:{one['line']} ({one['value']})" for one in found)
     effect = "nginx adds them to ours" if server == "nginx" else "they may replace ours"
     return [f"TLS protocols are set by somebody else too: {places}. {effect}; remove these lines."] if found else []
+
+
+def _keep_request_headers_apart(result: dict[str, Any], server: str) -> None:
+    """Move what applications are told beside the visitor's request into files that only root reads.
+
+    A value may be a secret, such as the password of an application, so no template has it: ``header_names`` of an
+    upstream are lower case, and ``headers_file`` is to be included, empty where there is none.
+    """
+    for site in result["sites"]:
+        if not site["upstream"]:
+            continue
+        given = site["upstream"].pop("headers")
+        path = f"request-headers/{site['name']}.conf"
+        site["upstream"].update(
+            header_names=[header["name"].lower() for header in given],
+            headers_file=f"{RELEASE_DIRECTORIES[server]}/{path}" if given else "",
+        )
+        if given:
+            content = headers.request_header_lines(server, given)
+            result["files"].append({"path": path, "content": content, "mode": "0600", "sensitive": True})
 
 
 def _with_nginx_headers(result: dict[str, Any]) -> dict[str, Any]:

@@ -309,6 +309,13 @@ def replace_file(path: Path, file: ReleaseFile) -> None:
             raise
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file, durably; none is fine too. Raises StagingError."""
+    with _reported(path), contextlib.suppress(FileNotFoundError):
+        path.unlink()
+        _sync_directory(path.parent)
+
+
 def is_taken_over(layout: Layout) -> bool:
     """Whether the entry file leads to the current release."""
     content = layout.server.entry_content
@@ -347,7 +354,11 @@ def original_release(layout: Layout, facts: Facts) -> Release | None:
     except OSError as error:
         raise StagingError(str(layout.entry), f"it cannot be read ({_said(error)})", "Look at what it is") from error
     if len(content) > _MAX_ENTRY_BYTES:
-        raise StagingError(str(layout.entry), f"it has more than {_MAX_ENTRY_BYTES} bytes", "Look at what it is")
+        raise StagingError(
+            str(layout.entry),
+            f"it is larger than {_MAX_ENTRY_BYTES} bytes",
+            "Move parts of it into files that it includes",
+        )
     status = layout.entry.stat()
     file = ReleaseFile(layout.server.main_file, content, str(status.st_uid), str(status.st_gid), status.st_mode & 0o777)
     return compose([file], facts, ORIGINAL)

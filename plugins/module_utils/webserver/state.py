@@ -28,11 +28,16 @@ _MAX_STATE_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Pending:
-    """A switch that is not confirmed: to what, when (seconds since the epoch), and whether the unit ran before it."""
+    """A switch that is not confirmed: to what, when (seconds since the epoch), and whether the unit ran before it.
+
+    ``handed_over``: the step that switched has come to its end, and it is for the control node to confirm or undo. That
+    of a run which was killed in the middle never is.
+    """
 
     release: str
     switched_at: float
     was_active: bool
+    handed_over: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,12 @@ def read_state(layout: Layout) -> State:
             releases,
             None
             if pending is None
-            else Pending(str(pending["release"]), float(pending["switched_at"]), bool(pending["was_active"])),
+            else Pending(
+                str(pending["release"]),
+                float(pending["switched_at"]),
+                bool(pending["was_active"]),
+                pending.get("handed_over") is True,
+            ),
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return State()

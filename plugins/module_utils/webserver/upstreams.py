@@ -38,8 +38,10 @@ def upstream(where: str, given: object) -> dict[str, Any]:
     ``{name, value}``; an empty value removes one). Raises InvalidInputError for what cannot be connected to.
     """
     if not isinstance(given, dict) or not isinstance(given.get("url"), str) or set(given) - _KEYS:
+        # Its headers may be secret, so only its keys are shown.
+        shown = ", ".join(map(str, given)) if isinstance(given, dict) else repr(given)
         raise InvalidInputError(
-            f"{where}: upstream {given!r}",
+            f"{where}: upstream ({shown})",
             "it must be a dictionary with url, and perhaps tls_verify, tls_server_name, ca_file and headers",
             "Correct the entry",
         )

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is served now and would not be any more: names and listeners, others' and our own."""
+"""What is served now and would not be any more: names and listeners, others' and our own.
+
+Names are the same whatever their case (RFC 4343).
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,20 @@ def _covers(name: str, wanted: str) -> bool:
 
 def vanishing_names(before: Iterable[str], after: Sequence[str]) -> list[str]:
     """Return the names that were served and would not be any more, each once, in their order."""
-    return [name for name in dict.fromkeys(before) if name not in _NO_NAMES and not serves(after, name)]
+    return [name for name in _each_once(before) if not serves(after, name)]
+
+
+def _each_once(names: Iterable[str]) -> list[str]:
+    """Return the names as they were first written, without what stands for none."""
+    written: dict[str, str] = {}
+    for name in names:
+        written.setdefault(name.lower(), name)
+    return [name for lower, name in written.items() if lower not in _NO_NAMES]
+
+
+def _not_in(listed: Iterable[str], names: Iterable[str]) -> list[str]:
+    lower = {name.lower() for name in listed}
+    return [name for name in names if name.lower() not in lower]
 
 
 def vanishing_listeners(before: Iterable[Listener], after: Sequence[Listener]) -> list[str]:
@@ -94,7 +110,9 @@ def _files(foreign: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _defined_twice(kept: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Findings:
-    twice = [name for name in _foreign_names(kept) if name in names]
+    found = _foreign_names(kept)
+    only_there = _not_in(names, found)
+    twice = [name for name in found if name not in only_there]
     if not twice:
         return Findings()
     remedy = "Remove it there, or set take_over to replace"
@@ -107,7 +125,7 @@ def _judge_replaced(
     """Judge the sites that will not be read any more."""
     sockets = [Listener(str(each["address"]), int(each["port"])) for site in foreign for each in site["listeners"]]
     gone = [*vanishing_names(_foreign_names(foreign), names), *vanishing_listeners(sockets, listeners)]
-    unasked = [each for each in gone if each not in removed]
+    unasked = _not_in(removed, gone)
     if not unasked:
         return Findings()
     remedy = "Serve it, or name it in removed_names"
@@ -132,14 +150,13 @@ def foreign_removed(
 
 
 def _foreign_names(foreign: Sequence[Mapping[str, Any]]) -> list[str]:
-    names = dict.fromkeys(str(name) for site in foreign for name in site["names"])
-    return [name for name in names if name not in _NO_NAMES]
+    return _each_once(str(name) for site in foreign for name in site["names"])
 
 
 def judge_own(previous: Sequence[str], names: Sequence[str], removed: Sequence[str]) -> Findings:
     """Judge the names of our own live release: some may go without a question, all of them at once may not."""
     gone = vanishing_names(previous, names)
-    if not gone or len(gone) < len(vanishing_names(previous, ())) or all(name in removed for name in gone):
+    if not gone or len(gone) < len(vanishing_names(previous, ())) or not _not_in(removed, gone):
         return Findings()
     reason = f"{named(gone)}: every name that is served now would vanish"
     return Findings((f"{reason}. Check the list of sites, or name them in removed_names",))

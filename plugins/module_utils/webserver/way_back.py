@@ -4,17 +4,25 @@
 
 """The way back: systemd undoes a switch by itself, unless somebody who is content with it comes and says so in time.
 
-Source: systemd-run(1), systemd.timer(5). It must survive the death of everything else, so it is a script that is
-handed to systemd whole, and needs nothing but ln, mv and systemctl.
+Source: systemd-run(1), systemd.timer(5), tmpfiles.d(5). It must survive the death of everything else, so it is a script
+that is handed to systemd whole, and needs nothing but ln, mv and systemctl. A host that is restarted in between forgets
+its timers; there a line of tmpfiles.d puts the link back while the host boots, before any server starts.
 """
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import MeasurementError
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.release import ReleaseFile
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.server import run
-from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.stage import Layout, StagingError
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.stage import (
+    Layout,
+    StagingError,
+    remove_file,
+    replace_file,
+)
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.unit import control
 
 # $1 is our directory, $2 the release to go back to, $3 the unit, $4 what to tell it. A reload that fails is followed by
@@ -23,12 +31,22 @@ _SCRIPT = """\
 ln -sfn "releases/$2" "$1/.way-back" && mv -fT "$1/.way-back" "$1/current" || exit 1
 systemctl "$4" "$3" || [ "$4" = stop ] || systemctl restart "$3"
 """
+# L+ makes a link whatever is there, in one rename; the exclamation mark says: while the host boots, and never else.
+_AT_BOOT = """\
+# Release {release} of {server} is what to serve, unless the one that was switched to is confirmed.
+L+! {link} - - - - releases/{release}
+"""
 _PATIENCE_SECONDS = 100.0
 _PAUSE_SECONDS = 0.2
 
 
 def _name(layout: Layout) -> str:
     return f"ringmaster-{layout.server.name}-way-back"
+
+
+def _boot_file(layout: Layout) -> Path:
+    """Return where the way back of a host that is restarted is written."""
+    return layout.at(f"/etc/tmpfiles.d/{_name(layout)}.conf")
 
 
 def means(was_active: bool, restart: bool) -> str:
@@ -39,11 +57,14 @@ def means(was_active: bool, restart: bool) -> str:
 
 
 def arm(layout: Layout, release: str, verb: str, timeout_seconds: int) -> None:
-    """Have systemd go back to a release after a time. Raises StagingError where it cannot be asked to.
+    """Have systemd go back to a release after a time, or when the host is restarted before.
 
-    ``verb`` is what ``systemctl`` then tells the unit: one of :func:`means`.
+    ``verb`` is what ``systemctl`` then tells the unit: one of :func:`means`. Raises StagingError where systemd cannot
+    be asked to.
     """
     name = _name(layout)
+    line = _AT_BOOT.format(release=release, server=layout.server.name, link=layout.current_path)
+    replace_file(_boot_file(layout), ReleaseFile("", line.encode()))
     output = run(
         [
             "systemd-run",
@@ -64,6 +85,7 @@ def arm(layout: Layout, release: str, verb: str, timeout_seconds: int) -> None:
         ]
     )
     if output.status != 0:
+        remove_file(_boot_file(layout))
         said = (output.stderr or output.stdout).strip()
         raise StagingError(f"{name}.timer", f"the way back cannot be armed ({said})", "Nothing was switched: run again")
 
@@ -80,7 +102,8 @@ def _is_active(unit: str) -> bool:
 def disarm(layout: Layout) -> None:
     """Stop the clock; where the way back is being gone already, wait until it was. No way back is fine too.
 
-    Raises MeasurementError where the clock goes on, or the way back does not come to an end.
+    Raises MeasurementError where the clock goes on, or the way back does not come to an end, and StagingError where
+    that of a restarted host cannot be removed.
     """
     name = _name(layout)
     said = control("stop", f"{name}.timer")
@@ -93,3 +116,4 @@ def disarm(layout: Layout) -> None:
         if time.monotonic() > deadline:
             raise MeasurementError(f"{name}.service", "it does not come to an end", f"Look at systemctl status {name}")
         time.sleep(_PAUSE_SECONDS)
+    remove_file(_boot_file(layout))

@@ -35,7 +35,7 @@ SITES: list[dict[str, Any]] = [
         "certificate": "app",
         "kind": "reverse_proxy",
         "tls_profile": "modern",
-        "upstream": {"url": "https://app.internal:8443"},
+        "upstream": {"url": "https://app.internal:8443", "headers": {"Authorization": "canary"}},
     },
     {
         "name": "old",
@@ -247,6 +247,13 @@ def test_what_a_visitor_says_of_himself_is_not_passed_on(configuration: str) -> 
 
     for header in ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Proxy"):
         assert f"RequestHeader unset {header} early" in lines
+
+
+def test_what_an_application_is_told_is_not_where_everyone_reads(configuration: str) -> None:
+    assert (
+        "Include /etc/apache2/ringmaster/current/request-headers/app.conf" in hosts(configuration)["*:443", "app.test"]
+    )
+    assert "canary" not in configuration
 
 
 def test_single_addresses_have_sockets_and_virtual_hosts_of_their_own(rendered: dict[str, str]) -> None:

@@ -24,6 +24,7 @@ ROLE = ROOT / "roles" / "nginx"
 CURRENT = "/etc/nginx/ringmaster/current"
 DEBIAN_12 = {"version": "1.22.1", "openssl_version": "3.0.19", "distribution_release": "bookworm"}
 DEBIAN_13 = {"version": "1.26.3", "openssl_version": "3.5.7", "distribution_release": "trixie"}
+TOLD = {"x-real-ip": "", "Authorization": "canary"}
 ALL_KINDS: list[dict[str, Any]] = [
     {
         "name": "shop",
@@ -35,7 +36,7 @@ ALL_KINDS: list[dict[str, Any]] = [
     {
         "name": "app",
         "kind": "reverse_proxy",
-        "upstream": {"url": "https://127.0.0.1:8443", "tls_server_name": "app.internal", "headers": {"x-real-ip": ""}},
+        "upstream": {"url": "https://127.0.0.1:8443", "tls_server_name": "app.internal", "headers": TOLD},
         "locations": [{"path": "/ws/"}],
     },
     {"name": "socket", "kind": "reverse_proxy", "upstream": {"url": "unix:/run/app.sock"}, "hsts_stage": "full"},
@@ -219,7 +220,12 @@ def test_only_websockets_are_upgraded_to(configuration: str) -> None:
 def test_header_of_a_request_is_replaced_not_doubled(configuration: str) -> None:
     content = locations(server(configuration, "app"))["/"]
 
-    assert re.findall("proxy_set_header x-real-ip .*", content, re.IGNORECASE) == ['proxy_set_header x-real-ip "";']
+    assert not re.findall("proxy_set_header x-real-ip", content, re.IGNORECASE)
+    assert f"include {CURRENT}/request-headers/app.conf;" in content
+
+
+def test_secret_of_an_application_is_not_where_everyone_reads(configuration: str) -> None:
+    assert "canary" not in configuration
 
 
 def test_what_a_redirect_keeps(configuration: str) -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.certificates.pair import Pair, Trust
 from ansible_collections.ringmaster.webops.plugins.module_utils.certificates.plan import Found, decide, lesser, words
-from ansible_collections.ringmaster.webops.plugins.module_utils.certificates.request import SOURCES, Request
+from ansible_collections.ringmaster.webops.plugins.module_utils.certificates.request import Request
 
+SOURCES = ("given", "acme", "own_ca", "self_signed")
 NOW = datetime(2026, 6, 1, 12, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
 NAMES = ("www.example.org", "example.org")

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.certificates.request import SOURCES, wanted
+from ansible_collections.ringmaster.webops.plugins.module_utils.certificates.request import wanted
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
 
+SOURCES = ("given", "acme", "own_ca", "self_signed")
 PAIR = {"fullchain": "/given/www.pem", "private_key": "/given/www-key.pem"}
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.certificates.request import SOURCES, wanted
+from ansible_collections.ringmaster.webops.plugins.module_utils.certificates.request import wanted
 from ansible_collections.ringmaster.webops.plugins.module_utils.certificates.store import Store
 from ansible_collections.ringmaster.webops.tests.unit.plugins.module_utils.certificates.made import (
     NOW,
@@ -20,6 +20,7 @@ from ansible_collections.ringmaster.webops.tests.unit.plugins.module_utils.certi
     Made,
 )
 
+SOURCES = ("given", "acme", "own_ca", "self_signed")
 NAMES = ("www.example.org",)
 
 

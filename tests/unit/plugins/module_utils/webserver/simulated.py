@@ -12,8 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.webserver import measure, serving, unit, way_back
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver import (
+    activate,
+    measure,
+    serving,
+    unit,
+    way_back,
+)
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.lock import Lock
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.release import Facts
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.server import (
     Capabilities,
     Directive,
@@ -21,9 +28,12 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.server
     Site,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.stage import Layout
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.wanted import Wanted
 
 ENTRY = b"include /etc/nginx/ringmaster/current/nginx.conf;\n"
 STOCK = b"stock\n"
+KEEP = 5
+ENDPOINT = {"server_name": "a.test", "port": 443}
 WAY_BACK = "ringmaster-nginx-way-back.timer"
 
 
@@ -141,6 +151,7 @@ class SimulatedHost:
 def install(host: SimulatedHost) -> None:
     """Put what the server's package brings on a host."""
     (host.root / "etc/nginx").mkdir(parents=True)
+    (host.root / "etc/tmpfiles.d").mkdir()
     (host.root / "etc/nginx/nginx.conf").write_bytes(STOCK)
 
 
@@ -160,6 +171,31 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimulatedHost:
 def lock(tmp_path: Path) -> Lock:
     """Return a lock of this test alone, held."""
     return Lock("test", tmp_path).__enter__()
+
+
+@pytest.fixture
+def layout(host: SimulatedHost) -> Layout:
+    """Return the places of a host that serves what its package brought."""
+    return host.layout()
+
+
+def wanted(tmp_path: Path, text: str, names: tuple[str, ...] = ("a.test",)) -> Wanted:
+    """Return a release whose main file has a text."""
+    source = tmp_path / "source"
+    source.write_text(text)
+    return Wanted(({"path": "nginx.conf", "remote_src": str(source)},), None, Facts(names, (), (ENDPOINT,)))
+
+
+def deploy(layout: Layout, lock: Lock, tmp_path: Path, text: str) -> str:
+    """Deploy a text, and return the release."""
+    done = activate.switch(layout, wanted(tmp_path, text), 120, lock)
+    assert done["refused"] is None
+    return str(activate.confirm(layout, KEEP, lock)["release"])
+
+
+def boot_files(host: SimulatedHost) -> list[str]:
+    """Return the files that systemd-tmpfiles reads when the host boots."""
+    return [path.name for path in (host.root / "etc/tmpfiles.d").glob("*.conf")]
 
 
 def tree(directory: Path) -> dict[str, tuple[int, str]]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,39 +30,17 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.unit i
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.wanted import Wanted
 
 from . import simulated
-from .simulated import ENTRY, STOCK, WAY_BACK, Killed, SimulatedHost, tree
+from .simulated import ENDPOINT, ENTRY, KEEP, STOCK, WAY_BACK, Killed, SimulatedHost, boot_files, deploy, tree, wanted
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-host, lock = simulated.host, simulated.lock
+host, layout, lock = simulated.host, simulated.layout, simulated.lock
 
-KEEP = 5
-ENDPOINT = {"server_name": "a.test", "port": 443}
 STAGES = ["writing", "arming", "switching", "reloading", "confirming", "measuring"]
 
 
 @pytest.fixture(autouse=True)
 def _nothing_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wanted_module, "held_sockets", lambda _unit: [])
-
-
-@pytest.fixture
-def layout(host: SimulatedHost) -> Layout:
-    """Return the places of a host that serves what its package brought."""
-    return host.layout()
-
-
-def wanted(tmp_path: Path, text: str, names: tuple[str, ...] = ("a.test",)) -> Wanted:
-    """Return a release whose main file has a text."""
-    source = tmp_path / "source"
-    source.write_text(text)
-    return Wanted(({"path": "nginx.conf", "remote_src": str(source)},), None, Facts(names, (), (ENDPOINT,)))
-
-
-def deploy(layout: Layout, lock: Lock, tmp_path: Path, text: str) -> str:
-    """Deploy a text, and return the release."""
-    done = activate.switch(layout, wanted(tmp_path, text), 120, lock)
-    assert done["refused"] is None
-    return str(activate.confirm(layout, KEEP, lock)["release"])
 
 
 def test_the_first_release(host: SimulatedHost, layout: Layout, lock: Lock, tmp_path: Path) -> None:
@@ -198,6 +175,7 @@ def test_a_run_that_is_killed_leaves_the_old_or_the_new_and_the_next_one_repairs
     assert host.configuration() in (old, "new")
     activate.repair(layout, check_mode=False)
     assert (host.configuration(), host.served, host.timers) == (old, old, {})
+    assert not boot_files(host)
     deploy(layout, lock, tmp_path, "new")
     assert (host.configuration(), host.served, host.timers) == ("new", "new", {})
 
@@ -238,7 +216,7 @@ def test_a_run_that_is_killed_between_any_two_steps_leaves_the_old_or_the_new(
                 break
         assert host.configuration() in (STOCK.decode(), "new")
         activate.repair(host.layout(), check_mode=False)
-        assert host.configuration() == STOCK.decode()
+        assert (host.configuration(), boot_files(host)) == (STOCK.decode(), [])
         deploy(host.layout(), lock, tmp_path, "new")
     assert places > 15
 
@@ -261,25 +239,6 @@ def test_nothing_is_repaired_where_nothing_is_broken(
     told = list(host.told)
     assert activate.repair(layout, check_mode=False) == []
     assert host.told == told
-
-
-@pytest.mark.parametrize("was_active", [True, False])
-def test_the_script_of_the_way_back(
-    host: SimulatedHost, layout: Layout, lock: Lock, tmp_path: Path, was_active: bool
-) -> None:
-    """The real script, with a systemctl that notes what it is told."""
-    deploy(layout, lock, tmp_path, "old")
-    host.active = was_active
-    activate.switch(layout, wanted(tmp_path, "new"), 120, lock)
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    (programs / "systemctl").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/told\n')
-    (programs / "systemctl").chmod(0o755)
-    path = f"{programs}:{os.environ['PATH']}"
-    subprocess.run(list(host.timers[WAY_BACK]), check=True, env={"PATH": path})
-    assert host.configuration() == "old"
-    assert (tmp_path / "told").read_text() == ("reload nginx.service\n" if was_active else "stop nginx.service\n")
-    assert sorted(path.name for path in layout.directory.iterdir()) == ["current", "keys", "releases", "state.json"]
 
 
 def test_what_the_way_back_undid_is_not_confirmed(layout: Layout, lock: Lock, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import MeasurementError
-from ansible_collections.ringmaster.webops.plugins.module_utils.webserver import apache_log, apache_tls
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver import apache_log, apache_syntax, apache_tls
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.apache import Apache, sites_of
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.apache_syntax import (
     Statement,
@@ -105,6 +105,12 @@ def test_a_macro_is_what_its_lines_say(tmp_path: Path) -> None:
 )
 def test_what_never_ends_or_is_broken_ends(tmp_path: Path, text: str) -> None:
     assert directives(tmp_path, text) in ([], [("if",)], [("",)])
+
+
+def test_a_huge_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apache_syntax, "_MAX_FILE_BYTES", 30)
+    with pytest.raises(MeasurementError, match=r"sites\.conf: it is larger than 30 bytes.*Split it"):
+        configuration(tmp_path, "Include sites.conf", sites_conf="Listen 80\n" * 4)
 
 
 def test_variables_of_the_environment() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
-from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.sites import decide_sites
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.sites import RELEASE_DIRECTORIES, decide_sites
 
 DIRECTORY = "/etc/ssl/ringmaster/www"
 PAIR = {"fullchain": "/etc/letsencrypt/live/www/fullchain.pem", "private_key": "/etc/letsencrypt/live/www/privkey.pem"}
@@ -280,6 +280,38 @@ def test_apache_needs_no_files_for_headers() -> None:
 
     assert [file["path"].split("/")[0] for file in result["files"]] == ["certificates"] * 2
     assert "headers_file" not in result["sites"][0]
+
+
+@pytest.mark.parametrize(
+    ("server", "line"),
+    [
+        ("nginx", 'proxy_set_header Authorization "Basic \\"canary%\\\\";'),
+        ("apache", 'RequestHeader set Authorization "Basic \\"canary%%\\\\"'),
+    ],
+)
+def test_what_an_application_is_told_is_in_a_file_for_root_alone(server: str, line: str) -> None:
+    told = {"Authorization": 'Basic "canary%\\', "X-None": ""}
+    app = site(kind="reverse_proxy", upstream={"url": "http://app", "headers": told})
+    app.pop("root")
+
+    result = decide(app, server=server)
+
+    (file,) = [file for file in result["files"] if file.get("sensitive") and "content" in file]
+    assert (file["content"].splitlines()[0], file["mode"]) == (line, "0600")
+    (upstream,) = [decided["upstream"] for decided in result["sites"]]
+    assert upstream["headers_file"] == f"{RELEASE_DIRECTORIES[server]}/{file['path']}"
+    assert upstream["header_names"] == ["authorization", "x-none"]
+    result["files"].remove(file)
+    assert "canary" not in str(result)
+
+
+def test_an_application_that_is_told_nothing_has_no_file() -> None:
+    app = site(kind="reverse_proxy", upstream={"url": "http://app"})
+    app.pop("root")
+
+    (decided,) = decide(app)["sites"]
+
+    assert decided["upstream"]["headers_file"] == ""
 
 
 # --- names, sockets, what is measured

@@ -23,7 +23,7 @@ from .simulated import SimulatedHost
 
 host = simulated.host
 A, B, C, D = ("a" * 16, "b" * 16, "c" * 16, "d" * 16)
-STATE = State(B, 50.5, {A: 1.0, B: 3.0, C: 2.0, D: None, "original": 0.5}, Pending(D, 60.25, True))
+STATE = State(B, 50.5, {A: 1.0, B: 3.0, C: 2.0, D: None, "original": 0.5}, Pending(D, 60.25, True, True))
 
 
 @pytest.fixture

@@ -104,3 +104,10 @@ def test_what_cannot_be_redirected_to(target: object, code: int, message: str) -
     with pytest.raises(InvalidInputError) as caught:
         redirect("nginx_sites, entry a", target, code)
     assert message in str(caught.value)
+
+
+def test_what_is_refused_shows_no_header() -> None:
+    with pytest.raises(InvalidInputError) as raised:
+        upstream("x", {"url": "http://app", "verify": True, "headers": {"Authorization": "canary"}})
+
+    assert "canary" not in str(raised.value)

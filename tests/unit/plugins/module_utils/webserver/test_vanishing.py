@@ -47,7 +47,7 @@ def test_a_name_is_served_by_itself_and_by_wildcards(names: list[str], wanted: s
 
 
 def test_what_stands_for_no_name_cannot_vanish() -> None:
-    assert vanishing.vanishing_names(["_", "", "a.example", "a.example"], []) == ["a.example"]
+    assert vanishing.vanishing_names(["_", "", "A.example", "a.example"], []) == ["A.example"]
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,7 @@ def test_an_ipv6_listener_is_named_with_brackets() -> None:
         ("replace", ["shop.example.com", "wiki.example.com"], [], None),
         ("replace", ["shop.example.com"], [], "wiki.example.com: served now by"),
         ("replace", ["shop.example.com"], ["wiki.example.com"], None),
+        ("replace", ["Shop.example.com"], ["WIKI.example.com"], None),
         ("replace", [], ["wiki.example.com"], "shop.example.com: served now by"),
     ],
 )
@@ -120,7 +121,7 @@ def test_a_site_from_elsewhere_is_not_kept(removed: list[str], refused: bool) ->
 
 
 def test_a_site_that_is_kept_and_ours_too_is_a_warning() -> None:
-    found = vanishing.judge_foreign(SITES, "keep", ["wiki.example.com"], [], [], KEPT)
+    found = vanishing.judge_foreign(SITES, "keep", ["Wiki.example.com"], [], [], KEPT)
     assert found.refusals == ()
     assert [text.startswith("wiki.example.com: also defined in") for text in found.warnings] == [True]
 
@@ -138,7 +139,7 @@ def test_names_of_others_are_removed_by_replacing_alone(take_over: str, removed:
         (["c.example"], [], True),
         ([], [], True),
         ([], ["a.example"], True),
-        ([], ["a.example", "b.example"], False),
+        ([], ["A.example", "b.example"], False),
         (["*.example"], [], False),
     ],
 )
