@@ -21,6 +21,11 @@ def test_lines() -> None:
     assert lines[0] == "stick-table type binary len 32 size 100k expire 1h peers lbs"
 
 
+def test_the_line_of_1_5_is_a_session_too() -> None:
+    lines = appsession_rules("SID len 8 timeout 1h", haproxy_version="3.0.11", backend="app")
+    assert lines[0] == "stick-table type string len 8 size 100k expire 1h"
+
+
 def test_error_names_value_reason_and_remedy() -> None:
     with pytest.raises(AnsibleFilterError, match=r"'60d'.*timers end at.*Give at most 24d"):
         appsession_rules({"cookie": "SID", "timeout": "60d"}, haproxy_version="3.0.11", backend="app")

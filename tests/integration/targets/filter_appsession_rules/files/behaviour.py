@@ -4,10 +4,11 @@
 
 """Run a real HAProxy on loopback with the rendered rules, and look at what it does with sessions.
 
-Usage: behaviour.py HAPROXY HASHED_LINES_FILE PLAIN_LINES_FILE
+Usage: behaviour.py HAPROXY DIRECTORY
 
-Prints one line of JSON: name of a behaviour -> true, or what was seen instead. Exits 1 when something was not as it
-must be. The waits are deadlines, never measurements.
+DIRECTORY holds the rules of each suite (see SUITES) as SUITE.lines. Prints one line of JSON a suite: name of a
+behaviour -> true, or what was seen instead. Exits 1 when something was not as it must be. The waits are deadlines,
+never measurements.
 """
 
 from __future__ import annotations
@@ -33,19 +34,21 @@ COOKIE = "PHPSESSID"
 
 
 class Application(BaseHTTPRequestHandler):
-    """A web server that sets the cookies that the request asks for: ``?set=one&set=two&delay=0.5``."""
+    """A web server that sets the cookies that the request asks for: ``?set=id`` or ``?give=NAME=id``, in that order.
+
+    ``?slow=s1`` has that server wait, ``?slow=s1&slow=s1`` longer. ``/health`` is for HAProxy's checks.
+    """
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query, keep_blank_values=True)
         assert isinstance(self.server, NamedServer)
-        if self.server.name in query.get("slow", []):
-            time.sleep(0.6)
+        time.sleep(0.6 * query.get("slow", []).count(self.server.name))
         body = self.server.name.encode()
-        self.send_response(200)
-        for value in query.get("set", []):
-            self.send_header("Set-Cookie", f"{COOKIE}={value}; path=/; HttpOnly")
+        self.send_response(503 if self.path == "/health" and not self.server.is_well else 200)
+        for cookie in [f"{COOKIE}={value}" for value in query.get("set", [])] + query.get("give", []):
+            self.send_header("Set-Cookie", f"{cookie}; path=/; HttpOnly")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -55,13 +58,14 @@ class Application(BaseHTTPRequestHandler):
 
 
 class NamedServer(ThreadingHTTPServer):
-    """One of the web servers."""
+    """One of the web servers; one that is not well says so to HAProxy's checks."""
 
     daemon_threads = True
 
     def __init__(self, name: str) -> None:
         super().__init__(("127.0.0.1", 0), Application)
         self.name = name
+        self.is_well = True
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -130,6 +134,7 @@ class Balancer:
                     "    default_backend app",
                     "backend app",
                     "    balance roundrobin",
+                    "    option httpchk GET /health",
                     *("    " + line for line in self.lines),
                     *servers,
                     "",
@@ -169,26 +174,36 @@ class Balancer:
         """Return the entries of the stick table."""
         return [line for line in self.command("show table app").splitlines() if line.startswith("0x")]
 
-    def get(self, query: str = "", cookie: str | None = None) -> str:
+    def get(self, query: str = "", cookie: str | None = None, path: str = "/") -> str:
         """Return the name of the server that answers one request."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=8)
         try:
-            connection.request("GET", f"/?{query}", headers={"Cookie": cookie} if cookie else {})
+            connection.request("GET", f"{path}?{query}", headers={"Cookie": cookie} if cookie else {})
             answer = connection.getresponse()
             body = answer.read().decode()
             return body if answer.status == 200 else f"status {answer.status}"
         finally:
             connection.close()
 
-    def visits(self, identifier: str, count: int = 6, query: str = "") -> set[str]:
+    def visits(self, identifier: str, count: int = 6, query: str = "", cookie: str = COOKIE) -> set[str]:
         """Return the servers that ``count`` requests with a session reach."""
-        return {self.get(query, f"{COOKIE}={identifier}") for _number in range(count)}
+        return {self.get(query, f"{cookie}={identifier}") for _number in range(count)}
+
+    def everybody(self) -> set[str]:
+        """Return the names of all servers."""
+        return {server.name for server in self.servers}
 
     def maintenance(self, name: str, *, on: bool) -> None:
         """Take a server out, or back in."""
         self.command(f"set server app/{name} state {'maint' if on else 'ready'}")
         expected = len(self.servers) - 1 if on else len(self.servers)
         wait_until(lambda: self.states().count("UP") == expected, f"maintenance of {name}")
+
+    def illness(self, name: str, *, on: bool) -> None:
+        """Have a server fail HAProxy's checks, or pass them again."""
+        next(server for server in self.servers if server.name == name).is_well = not on
+        expected = len(self.servers) - 1 if on else len(self.servers)
+        wait_until(lambda: self.states().count("UP") == expected, f"checks of {name}")
 
     def reload(self, *, reverse: bool = False) -> None:
         """Reload as the service does, and wait for the new worker."""
@@ -244,48 +259,90 @@ def does_not_learn_the_end_of_a_session(balancer: Balancer) -> object:
 
 def learns_the_last_of_several(balancer: Balancer) -> object:
     balancer.get("set=several1")
-    owner = balancer.get("set=deleted&set=several1&set=several2")
+    owner = balancer.get("set=several1&set=deleted&set=several2")
     seen = balancer.visits("several2")
     return seen_unless(seen == {owner}, (owner, seen))
 
 
-def race_first_answer_wins(balancer: Balancer) -> object:
-    """Two answers set the same unknown id, the one that was asked first answers last."""
+def race(balancer: Balancer, identifier: str) -> tuple[list[str], set[str]]:
+    """Answers of all servers set the same unknown id, one clearly after the other.
+
+    Returns the servers in the order of their answers, and those that requests with the id reach afterwards.
+    """
     names = [server.name for server in balancer.servers]
-    slow = urllib.parse.urlencode([("slow", names[0]), ("slow", names[1])])
-    for number in range(3):
-        answers: list[str] = []
+    slow = urllib.parse.urlencode([("slow", names[0])] * 2 + [("slow", names[1])])
+    answers: list[str] = []
 
-        def ask(seen: list[str], identifier: str) -> None:
-            seen.append(balancer.get(f"set={identifier}&{slow}"))
+    def ask() -> None:
+        answers.append(balancer.get(f"set={identifier}&{slow}"))
 
-        threads = [threading.Thread(target=ask, args=(answers, f"race{number}")) for _name in names]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        seen = balancer.visits(f"race{number}")
-        if seen != {answers[0]} or len(set(answers)) != len(names):
-            return seen_unless(False, (answers, seen))
-    return True
+    threads = [threading.Thread(target=ask) for _name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if len(set(answers)) != len(names):
+        raise RuntimeError(f"the requests of a race reached {answers}")
+    return answers, balancer.visits(identifier)
 
 
-def failover(balancer: Balancer, identifier: str, query: str) -> object:
-    """The owner goes: the session moves once, and stays there when the owner is back."""
+def race_first_answer_wins(balancer: Balancer) -> object:
+    races = [race(balancer, f"race{number}") for number in range(3)]
+    return seen_unless(all(seen == {answers[0]} for answers, seen in races), races)
+
+
+def race_last_answer_wins(balancer: Balancer) -> object:
+    races = [race(balancer, f"race{number}") for number in range(3)]
+    return seen_unless(all(seen == {answers[-1]} for answers, seen in races), races)
+
+
+Outage = Callable[..., None]
+
+
+def failover(balancer: Balancer, identifier: str, outage: Outage, query: str = "") -> tuple[str, set[str], set[str]]:
+    """Return a session's owner, the servers that it has while that one is away, and those when it is back."""
     owner = balancer.get(f"set={identifier}")
-    balancer.maintenance(owner, on=True)
+    outage(owner, on=True)
     away = balancer.visits(identifier, query=query)
-    balancer.maintenance(owner, on=False)
-    back = balancer.visits(identifier, query=query)
+    outage(owner, on=False)
+    return owner, away, balancer.visits(identifier, query=query)
+
+
+def moves_once(balancer: Balancer, identifier: str, outage: Outage, query: str = "") -> object:
+    """The owner goes: the session moves once, and stays there when the owner is back."""
+    owner, away, back = failover(balancer, identifier, outage, query)
     return seen_unless(len(away) == 1 and owner not in away and back == away, (owner, away, back))
 
 
-def failover_moves_once(balancer: Balancer) -> object:
-    return failover(balancer, "failover1", "")
+def returns(balancer: Balancer, identifier: str, outage: Outage, query: str = "") -> object:
+    """The owner goes: each request goes anywhere, and to the owner again when it is back."""
+    owner, away, back = failover(balancer, identifier, outage, query)
+    return seen_unless(away == balancer.everybody() - {owner} and back == {owner}, (owner, away, back))
 
 
-def failover_moves_once_with_repeated_cookie(balancer: Balancer) -> object:
-    return failover(balancer, "failover2", "set=failover2")
+def maintenance_moves_once(balancer: Balancer) -> object:
+    return moves_once(balancer, "maintenance1", balancer.maintenance)
+
+
+def illness_moves_once(balancer: Balancer) -> object:
+    return moves_once(balancer, "illness1", balancer.illness)
+
+
+def repeated_cookie_moves_once(balancer: Balancer) -> object:
+    """Also for applications that set the cookie on every answer."""
+    return moves_once(balancer, "repeated1", balancer.illness, "set=repeated1")
+
+
+def maintenance_returns(balancer: Balancer) -> object:
+    return returns(balancer, "maintenance2", balancer.maintenance)
+
+
+def illness_returns(balancer: Balancer) -> object:
+    return returns(balancer, "illness2", balancer.illness)
+
+
+def repeated_cookie_returns(balancer: Balancer) -> object:
+    return returns(balancer, "repeated2", balancer.illness, "set=repeated2")
 
 
 def late_answer_does_not_take_back(balancer: Balancer) -> object:
@@ -328,40 +385,158 @@ def length_counts(balancer: Balancer) -> object:
     return seen_unless(same == {owner} and len(other) == len(balancer.servers), (owner, same, other))
 
 
-HASHED = (
-    learns_and_sticks,
-    balances_without_session,
-    does_not_learn_from_requests,
-    does_not_learn_the_end_of_a_session,
-    learns_the_last_of_several,
-    race_first_answer_wins,
-    failover_moves_once,
-    failover_moves_once_with_repeated_cookie,
-    late_answer_does_not_take_back,
-    ids_are_not_in_the_table,
-    reload_keeps_sessions,
-)
-PLAIN = (learns_and_sticks, length_counts)
+def ids_are_in_the_table(balancer: Balancer) -> object:
+    """What ``hash_keys: false`` means."""
+    balancer.get("set=readable")
+    table = "\n".join(balancer.table())
+    return seen_unless("key=readable " in table, table)
 
 
-def run(binary: str, lines_file: str, checks: tuple[Callable[[Balancer], object], ...]) -> bool:
-    """Run the checks against one HAProxy; print what they found; return whether all is well."""
+def ignored_requests_take_no_part(balancer: Balancer) -> object:
+    """They are neither sent to the session's server, nor is anything learnt from their answers."""
+    owner = balancer.get("set=ignore1")
+    seen = {balancer.get("", f"{COOKIE}=ignore1", "/static/logo.png") for _number in range(6)}
+    before = len(balancer.table())
+    balancer.get("set=ignore2", path="/static/logo.png")
+    learnt = len(balancer.table()) - before
+    kept = balancer.visits("ignore1")
+    return seen_unless((seen, learnt, kept) == (balancer.everybody(), 0, {owner}), (owner, seen, learnt, kept))
+
+
+def learns_from_requests(balancer: Balancer) -> object:
+    seen = balancer.visits("sent1")
+    return seen_unless(len(seen) == 1, seen)
+
+
+def learns_no_end_of_a_session_from_requests(balancer: Balancer) -> object:
+    before = len(balancer.table())
+    seen = (balancer.visits("deleted"), balancer.visits(""), len(balancer.table()) - before)
+    return seen_unless(seen == (balancer.everybody(), balancer.everybody(), 0), seen)
+
+
+def learns_from_urls(balancer: Balancer) -> object:
+    seen = {balancer.get(path=f"/page;{COOKIE}=sent2") for _number in range(6)} | balancer.visits("sent2")
+    return seen_unless(len(seen) == 1, seen)
+
+
+def url_beats_cookie(balancer: Balancer) -> object:
+    """Where requests teach nothing, a known id in the URL is stronger than the cookie, an unknown one is not."""
+    first = balancer.get("set=url1")
+    second = next(name for _number in range(9) if (name := balancer.get("set=url2")) != first)
+    balancer.get()
+    found = [balancer.get("", f"{COOKIE}=url1", f"/page;{COOKIE}={name}") for name in ("url2", "unknown") * 3]
+    owner = next(iter(balancer.visits("url2")))
+    return seen_unless(owner != first and found == [owner, first] * 3, (first, second, owner, found))
+
+
+def a_known_cookie_counts_beside_a_new_one(balancer: Balancer) -> object:
+    """The first cookie of the list is there and unknown, the second one has an owner; and the other way round."""
+    seen = []
+    for known, unknown in (("OTHER", COOKIE), (COOKIE, "OTHER")):
+        owner = balancer.get(f"give={known}=two-{known}")
+        both = {balancer.get("", f"{unknown}=new; {known}=two-{known}") for _number in range(6)}
+        seen.append(both == {owner})
+    return seen_unless(all(seen), seen)
+
+
+def each_cookie_is_learnt(balancer: Balancer) -> object:
+    """The second one too, when an answer to a known session sets it."""
+    owner = balancer.get("set=each1")
+    balancer.get("give=OTHER=each2", f"{COOKIE}=each1")
+    seen = balancer.visits("each2", cookie="OTHER") | balancer.visits("each1")
+    return seen_unless(seen == {owner}, (owner, seen))
+
+
+def both_cookies_move(balancer: Balancer) -> object:
+    owner = balancer.get("set=both1")
+    balancer.get("give=OTHER=both2", f"{COOKIE}=both1")
+    cookies = f"{COOKIE}=both1; OTHER=both2"
+    balancer.illness(owner, on=True)
+    away = {balancer.get("", cookies) for _number in range(6)}
+    balancer.illness(owner, on=False)
+    back = {balancer.get("", cookies) for _number in range(6)}
+    alone = balancer.visits("both1") | balancer.visits("both2", cookie="OTHER")
+    return seen_unless(len(away) == 1 and owner not in away and away == back == alone, (owner, away, back, alone))
+
+
+def prefix_counts_the_rest_of_the_name(balancer: Balancer) -> object:
+    owner = balancer.get(f"give={COOKIE}shop=rest1")
+    seen = (balancer.visits("rest1", cookie=f"{COOKIE}shop"), balancer.visits("rest1"))
+    return seen_unless(seen == ({owner}, balancer.everybody()), (owner, seen))
+
+
+MOVING = (maintenance_moves_once, illness_moves_once, repeated_cookie_moves_once)
+SUITES: dict[str, tuple[Callable[[Balancer], object], ...]] = {
+    "hashed": (
+        learns_and_sticks,
+        balances_without_session,
+        does_not_learn_from_requests,
+        does_not_learn_the_end_of_a_session,
+        learns_the_last_of_several,
+        race_first_answer_wins,
+        *MOVING,
+        late_answer_does_not_take_back,
+        ids_are_not_in_the_table,
+        reload_keeps_sessions,
+    ),
+    "plain": (learns_and_sticks, length_counts, ids_are_in_the_table),
+    "rebind": (learns_and_sticks, does_not_learn_from_requests, race_last_answer_wins, *MOVING),
+    "return": (
+        learns_and_sticks,
+        does_not_learn_from_requests,
+        learns_the_last_of_several,
+        race_first_answer_wins,
+        maintenance_returns,
+        illness_returns,
+        repeated_cookie_returns,
+    ),
+    "ignoring": (learns_and_sticks, ignored_requests_take_no_part),
+    "learning": (
+        learns_and_sticks,
+        learns_from_requests,
+        learns_no_end_of_a_session_from_requests,
+        learns_from_urls,
+        race_first_answer_wins,
+        *MOVING,
+    ),
+    "urls": (learns_and_sticks, does_not_learn_from_requests, url_beats_cookie, *MOVING),
+    "two": (
+        learns_and_sticks,
+        a_known_cookie_counts_beside_a_new_one,
+        each_cookie_is_learnt,
+        both_cookies_move,
+    ),
+    "prefixed": (
+        learns_and_sticks,
+        does_not_learn_the_end_of_a_session,
+        learns_the_last_of_several,
+        prefix_counts_the_rest_of_the_name,
+        *MOVING,
+    ),
+}
+
+
+def run(binary: str, lines: list[str], checks: tuple[Callable[[Balancer], object], ...]) -> dict[str, object]:
+    """Run the checks against one HAProxy; return what they found."""
     servers = [NamedServer(f"s{number}") for number in (1, 2, 3)]
     # A short path: that of a socket may have 107 characters at most.
     with tempfile.TemporaryDirectory(prefix="sticky-") as directory:
-        balancer = Balancer(binary, Path(lines_file).read_text().splitlines(), Path(directory), servers)
+        balancer = Balancer(binary, lines, Path(directory), servers)
         try:
-            results = {check.__name__: check(balancer) for check in checks}
+            return {check.__name__: check(balancer) for check in checks}
         finally:
             balancer.stop()
-    print(json.dumps(results))
-    return all(result is True for result in results.values())
 
 
 def main() -> int:
-    binary, hashed, plain = sys.argv[1:4]
-    good = run(binary, hashed, HASHED)
-    return 0 if run(binary, plain, PLAIN) and good else 1
+    """Run all suites, or those named behind the directory."""
+    binary, directory, *names = sys.argv[1:]
+    good = True
+    for suite in names or SUITES:
+        results = run(binary, Path(directory, f"{suite}.lines").read_text().splitlines(), SUITES[suite])
+        print(json.dumps({suite: results}), flush=True)
+        good = good and all(result is True for result in results.values())
+    return 0 if good else 1
 
 
 if __name__ == "__main__":
