@@ -8,25 +8,29 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: haproxy_frontends
-short_description: What the frontends of HAProxy come to, for their template and for webserver_config
+short_description: What frontends, backends and peers of HAProxy come to, for the template and for webserver_config
 version_added: 0.2.0
 author:
   - ringmaster.webops contributors (@ringmaster-webops)
 description:
-  - Checks frontends and backends as they are asked for, and decides what depends on the host - which certificates are
-    part of the configuration, which TLS parameters each socket has, whether HTTP Strict Transport Security can be sent,
-    which names are answered for, and what is to be measured before the configuration goes live.
+  - Checks frontends, backends and peers as they are asked for, and decides what depends on the host - which
+    certificates are part of the configuration, which TLS parameters each socket has, whether HTTP Strict Transport
+    Security can be sent, which names are answered for, what keeps sessions, who shares them, and what is to be measured
+    before the configuration goes live.
   - It is what the role P(ringmaster.webops.haproxy#role) makes of its variables. Refuses what cannot be configured with
     a sentence that names the value, the reason and the remedy.
   - It asks nothing and opens nothing.
 options:
   _input:
     description:
-      - The settings - C(frontends), C(backends), C(tls_profile), C(hsts_stage), C(hsts_include_subdomains),
-        C(hsts_preload), C(security_headers), C(certificate_directory), C(json_access_log) and C(anonymise_clients),
-        each as the variable of the role with that suffix; C(groups), those of the inventory; C(own_listeners), sockets
-        that the role opens for itself, each with C(address) and C(port). Only C(frontends) is required; other keys are
-        not looked at.
+      - The settings - C(frontends), C(backends), C(peers), C(tls_profile), C(hsts_stage), C(hsts_include_subdomains),
+        C(hsts_preload), C(security_headers), C(certificate_directory), C(json_access_log), C(anonymise_clients),
+        C(rate_limits) and C(defaults_extra), each as the variable of the role with that suffix.
+      - C(groups) are those of the inventory; C(host) is the host's name, and C(load_balancers) has the addresses of the
+        load balancers that share their sessions, by name, its own among them; C(memory_bytes) is the host's memory, or
+        V(0); C(own_listeners) are sockets that the role opens for itself, each with C(address) and
+        C(port).
+      - Only C(frontends) is required; other keys are not looked at.
     type: dict
     required: true
   info:
@@ -62,12 +66,25 @@ _value:
           null.
       type: list
       elements: dict
+    backends:
+      description:
+        - The backends as they were given, and with C(session_lines), which keep sessions, none without O(info);
+          C(acls), the ACLs among C(extra), which stand above them; C(servers), each with C(name), C(address) (null
+          where that is a variable of the host with that name), C(port) and C(parameters).
+      type: list
+      elements: dict
+    peers:
+      description:
+        - The peers, with C(name), C(address), C(port), C(tls) (what both sides of a connection say, empty without TLS);
+          C(servers), each with C(name), C(address) (null for the host itself) and C(parameters).
+        - C(own) is empty, or about the certificate that the role makes - C(name), and paths on the control node.
+      type: dict
     global_lines:
       description: Lines of the section C(global) about TLS. Only with O(info).
       type: list
       elements: str
     files:
-      description: Certificates and keys of the release, as C(webserver_config) takes them.
+      description: Certificates and keys of the release, those of peers too, as C(webserver_config) takes them.
       type: list
       elements: dict
     endpoints:

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What HAProxy's frontends are: as they were asked for -> as the template writes them, and what is to be measured.
+"""What HAProxy is to do: as it was asked for -> as the template writes it, and what is to be measured.
+
+Backends and peers are decided in files of their own; frontends are here.
 
 Pure functions; the sentences about what cannot be are here. Source: HAProxy's configuration manual, sections 2.2
 (quoting), 4.2 (``http-after-response``), 5.1 (``bind``), 8.2.6 (a ``%`` in a log format is written twice).
@@ -11,6 +13,7 @@ Pure functions; the sentences about what cannot be are here. Source: HAProxy's c
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +22,12 @@ from typing import Any
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver import access_log, headers, policy
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.haproxy_backends import (
+    Backend,
+    Surroundings,
+    decide_backend,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.haproxy_peers import Peers, decide_peers
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.site_certificates import NAME_PATTERN
 
 RELEASE_DIRECTORY = "/etc/haproxy/ringmaster/current"
@@ -37,12 +46,21 @@ _JSON_END = "\t"
 
 @dataclass(frozen=True)
 class Settings:
-    """What holds for all frontends: the role's variables, without its prefix."""
+    """What holds for all frontends: the role's variables, without its prefix.
+
+    ``load_balancers`` are the addresses of the group that the host is in, by name; ``host`` is the host's own name.
+    """
 
     frontends: Sequence[Mapping[str, Any]]
     backends: Sequence[Mapping[str, Any]] = ()
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     own_listeners: Sequence[Mapping[str, Any]] = ()
+    host: str = "localhost"
+    load_balancers: Mapping[str, str] = field(default_factory=dict)
+    peers: Mapping[str, Any] = field(default_factory=dict)
+    rate_limits: Mapping[str, Any] = field(default_factory=dict)
+    defaults_extra: Sequence[str] = ()
+    memory_bytes: int = 0
     tls_profile: str = "intermediate"
     hsts_stage: str = "observe"
     hsts_include_subdomains: bool = False
@@ -68,8 +86,16 @@ def decide_frontends(given: Mapping[str, Any], *, info: Mapping[str, Any] | None
     settings = read_settings(given)
     _check_names("haproxy_backends", settings.backends)
     _check_names("haproxy_frontends", settings.frontends)
-    for backend in settings.backends:
-        _check_backend(backend, settings.groups)
+    peers = decide_peers(settings.peers, settings.host, settings.load_balancers)
+    around = Surroundings(
+        settings.groups,
+        peers.name,
+        settings.rate_limits,
+        settings.defaults_extra,
+        settings.memory_bytes,
+        info["version"] if info is not None else None,
+    )
+    backends = [decide_backend(backend, around) for backend in settings.backends]
     headers.transport_security(
         settings.hsts_stage,
         include_subdomains=settings.hsts_include_subdomains,
@@ -77,7 +103,7 @@ def decide_frontends(given: Mapping[str, Any], *, info: Mapping[str, Any] | None
         obstacles=(),
     )
     decided = [_frontend(frontend, settings, info) for frontend in settings.frontends]
-    result = _collected(decided, settings)
+    result = _collected(decided, backends, peers, settings)
     if info is not None:
         result["global_lines"] = _global_lines(settings, decided, info)
         _add_known_names(result["frontends"], decided)
@@ -98,22 +124,6 @@ def _check_names(variable: str, entries: Iterable[Mapping[str, Any]]) -> None:
                 "Correct the entry",
             )
         seen.add(name)
-
-
-def _check_backend(backend: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> None:
-    where = f"haproxy_backends, entry {backend['name']}"
-    group = backend.get("servers_group")
-    if group is not None and group not in groups:
-        raise InvalidInputError(f"{where}: servers_group {group}", "the inventory has no such group", "Correct it")
-    if group is not None and "server" not in backend:
-        raise InvalidInputError(where, "servers_group needs server, which says at least the port", "Add server")
-    names = [*(groups[group] if group is not None else ()), *(one["name"] for one in backend.get("servers") or ())]
-    if not names or len(set(names)) < len(names):
-        raise InvalidInputError(
-            f"{where}: servers {', '.join(names) or 'none'}",
-            "it needs one at least, each with a name of its own",
-            "Correct servers or servers_group",
-        )
 
 
 def _check_frontend(where: str, frontend: Mapping[str, Any], backends: Sequence[Mapping[str, Any]]) -> None:
@@ -356,21 +366,27 @@ def _match_words(name: str) -> str:
     return f"-m reg ^[^.]+{label}$"
 
 
-def _collected(decided: Sequence[_Frontend], settings: Settings) -> dict[str, Any]:
+def _collected(
+    decided: Sequence[_Frontend], backends: Sequence[Backend], peers: Peers, settings: Settings
+) -> dict[str, Any]:
     certificates = [certificate for one in decided for certificate in one.certificates]
     files = {file["path"]: file for one in certificates for file in one.files}
-    sockets = [bind for one in decided for bind, _certificates in one.binds]
-    listeners = [_listener(bind.get("address", "*"), bind["port"]) for bind in (*sockets, *settings.own_listeners)]
+    binds = [bind for one in decided for bind, _certificates in one.binds]
+    sockets = [*binds, *settings.own_listeners, {"address": peers.address, "port": peers.port}]
+    listeners = [_listener(bind.get("address", "*"), bind["port"]) for bind in sockets]
+    warnings = [*(one.warnings for one in decided), *(one.warnings for one in backends), peers.warnings]
     return {
         "frontends": [one.written for one in decided],
-        "files": list(files.values()),
+        "backends": [one.written for one in backends],
+        "peers": peers.as_dict(),
+        "files": [*files.values(), *peers.files],
         "listeners": [dict(pair) for pair in dict.fromkeys(tuple(one.items()) for one in listeners)],
         "endpoints": _endpoints(decided),
         "names": sorted({name for one in certificates for name in one.names}),
         "certificate_paths": sorted({one.path for one in certificates}),
         "missing_certificates": sorted({one.path for one in certificates if not one.facts}),
         "referred_certificates": _referred(certificates),
-        "warnings": list(dict.fromkeys(warning for one in decided for warning in one.warnings)),
+        "warnings": list(dict.fromkeys(itertools.chain.from_iterable(warnings))),
     }
 
 

@@ -48,15 +48,18 @@ ASKED: dict[str, Any] = {
 VARIABLES = {"haproxy_frontends": FRONTENDS, "__haproxy_asked": ASKED}
 
 
-def render(directory: Path, changes: dict[str, Any]) -> str:
+def render(directory: Path, changes: dict[str, Any], inventory: dict[str, Any] | None = None) -> str:
     """Return the configuration as the role's task would write it with ``changes`` to :data:`VARIABLES`."""
+    hosts = directory / "inventory.json"
+    hosts.write_text(json.dumps(inventory or {"all": {"hosts": {"localhost": {}}}}))
     result = directory / "haproxy.cfg"
     given = directory / "given.json"
-    given.write_text(json.dumps({**VARIABLES, **changes}))
+    given.write_text(json.dumps({**VARIABLES, "ansible_python_interpreter": sys.executable, **changes}))
     files = [ROLE / "defaults" / "main.yml", ROLE / "vars" / "main.yml", given]
     task = json.dumps({"src": f"{ROLE}/templates/haproxy.cfg.j2", "dest": str(result), "lstrip_blocks": True})
     program = str(Path(sys.executable).with_name("ansible"))
-    command = [program, "localhost", "-m", "ansible.builtin.template", "-a", task]
+    connection = ["-i", str(hosts), "-c", "local"]
+    command = [program, "localhost", *connection, "-m", "ansible.builtin.template", "-a", task]
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"), "ANSIBLE_HOME": str(directory)}
     done = subprocess.run(
         [*command, *(f"-e@{file}" for file in files)], env=environment, capture_output=True, text=True, check=False
@@ -176,6 +179,28 @@ def test_nothing_is_limited_unless_asked(configuration: str) -> None:
     assert "429" not in configuration
 
 
+def test_the_next_process_learns_sessions_and_what_servers_were_told(configuration: str) -> None:
+    of = sections(configuration)
+    assert of["peers ringmaster"] == ["bind 127.0.0.1:1023", "server localhost"]
+    assert "localpeer localhost" in of["global"]
+    assert "server-state-file /var/lib/ringmaster-haproxy/server-state" in of["global"]
+    assert "load-server-state-from-file global" in of["defaults"]
+
+
+def test_load_balancers_of_a_group_are_peers(tmp_path: Path) -> None:
+    peers = {"haproxy_load_balancers": "lbs", "haproxy_peers": {"address_variable": "own_address"}}
+    hosts = {"localhost": {"own_address": "192.0.2.1"}, "lb2": {"own_address": "192.0.2.2"}, "lb3": {}}
+    inventory = {"lbs": {"hosts": hosts}}
+    lines = sections(render(tmp_path, peers, inventory))["peers ringmaster"]
+    assert [line for line in lines if not line.startswith("default-")] == [
+        "bind 192.0.2.1:1023",
+        "server localhost",
+        "server lb2 192.0.2.2:1023 verifyhost lb2.peers.haproxy.internal",
+        "server lb3 lb3:1023 verifyhost lb3.peers.haproxy.internal",
+    ]
+    assert [line.split()[0] for line in lines if "verify required" in line] == ["default-bind", "default-server"]
+
+
 ALL = {
     "haproxy_frontends": [
         {**FRONTENDS[0], "use_backends": [{"backend": "app", "condition": "{ path_beg /a }"}]},
@@ -192,15 +217,24 @@ ALL = {
     "haproxy_backends": [
         {
             "name": "app",
-            "app_session": {"cookie": "PHPSESSID", "timeout": "3h"},
+            "app_session": "appsession PHPSESSID len 64 timeout 3h request-learn prefix",
             "health_check": {"path": "/", "host": "www.example.org"},
             "servers": [
-                {"name": "s", "address": "192.0.2.1", "port": 443, "tls": {"server_name": "{name}.example.org"}}
+                {"name": "s", "address": "192.0.2.1", "port": 443, "tls": {"server_name": "{name}.example.org"}},
+                {"name": "b", "address": "2001:db8::1", "port": 80, "backup": True, "weight": 3},
             ],
-        }
+        },
+        {
+            "name": "shop",
+            "app_session": {"cookie": ["A", "B.C"], "timeout": "1d", "sessions": 1000, "ignore": ["{ path_end .css }"]},
+            "servers_group": "all",
+            "server": {"port": 80, "address_variable": "inventory_hostname"},
+        },
     ],
+    # Alone, but not on loopback.
+    "haproxy_peers": {"address": "192.0.2.7", "certificate": "PEM", "ca_file": "PEM"},
     "haproxy_acme_thumbprint": "x_-9",
-    "haproxy_rate_limits": {"requests_per_second": 5, "connections": 9},
+    "haproxy_rate_limits": {"requests_per_second": 5, "connections": 9, "new_session_ids_per_minute": 60},
     "haproxy_anonymise_clients": True,
 }
 
@@ -214,8 +248,14 @@ def test_haproxy_itself_accepts_all_of_it_together(tmp_path: Path) -> None:
     assert capabilities is not None
     said = {**ASKED, **dataclasses.asdict(capabilities), "certificates": {str(pem): [CERTIFICATE]}}
     changes = json.loads(json.dumps(ALL).replace('"PEM"', json.dumps(str(pem))))
-    configuration = tmp_path / "test.cfg"
-    configuration.write_text(render(tmp_path, {**changes, "__haproxy_asked": said}))
-    done = subprocess.run([str(PROGRAM), "-c", "-f", str(configuration)], capture_output=True, text=True, check=False)
+    configuration, states = tmp_path / "test.cfg", tmp_path / "states"
+    states.write_text("1\n# be_id be_name srv_id srv_name\n")
+    rendered = render(tmp_path, {**changes, "__haproxy_asked": said, "__haproxy_states": str(states)})
+    # The release is not there.
+    for name in ("peer", "ca"):
+        rendered = rendered.replace(f"/etc/haproxy/ringmaster/current/peers/{name}.pem", str(pem))
+    configuration.write_text(rendered)
+    done = subprocess.run(
+        [str(PROGRAM), "-c", "-dW", "-f", str(configuration)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
-    assert "[WARNING]" not in done.stderr

@@ -184,6 +184,7 @@ def test_every_socket_is_listed_once_as_the_kernel_writes_it() -> None:
         {"address": "0.0.0.0", "port": 80},
         {"address": "::", "port": 80},
         {"address": "127.0.0.1", "port": 8404},
+        {"address": "127.0.0.1", "port": 1023},
     ]
 
 
@@ -252,10 +253,9 @@ BACKENDS = [{"name": "app", "servers": [{"name": "s", "address": "192.0.2.1", "p
             {"frontends": [{"name": "f", "binds": [BIND], "use_backends": [{"backend": "no", "condition": "x"}]}]},
             "backend no",
         ),
-        ({"backends": [{"name": "b"}]}, "servers none"),
-        ({"backends": [{"name": "b", "servers": [{"name": "s"}, {"name": "s"}]}]}, "servers s, s"),
-        ({"backends": [{"name": "b", "servers_group": "none", "server": {}}]}, "servers_group none"),
-        ({"backends": [{"name": "b", "servers_group": "web"}]}, "servers_group needs server"),
+        ({"backends": [BACKENDS[0], BACKENDS[0]]}, "entry 'app': it needs a name of its own"),
+        ({"backends": [{"name": "b"}]}, "entry b: servers none"),
+        ({"peers": {"certificate": "/lb.pem"}}, "haproxy_peers with certificate alone"),
         ({"hsts_stage": "week", "hsts_preload": True}, "preload at the HSTS stage week"),
     ],
 )
@@ -263,3 +263,21 @@ def test_what_cannot_be_is_said(settings: dict[str, Any], sentence: str) -> None
     given = {"frontends": [], "backends": BACKENDS, "groups": {"web": ["web1"]}, **settings}
     with pytest.raises(InvalidInputError, match=re.escape(sentence)):
         decide_frontends(given)
+
+
+# --- together
+
+
+def test_backends_and_peers_are_decided_with_the_frontends() -> None:
+    result = decide(
+        {"binds": [{"port": 80}], "default_backend": "app"},
+        backends=[{**BACKENDS[0], "app_session": {"cookie": "SID", "timeout": "1h", "request_learn": True}}],
+        host="lb1",
+        load_balancers={"lb1": "192.0.2.1", "lb2": "192.0.2.2"},
+        peers={"name": "balancers"},
+    )
+    assert "peers balancers" in result["backends"][0]["session_lines"][0]
+    assert [server["name"] for server in result["peers"]["servers"]] == ["lb1", "lb2"]
+    assert {"address": "192.0.2.1", "port": 1023} in result["listeners"]
+    assert [file["path"] for file in result["files"]] == ["peers/peer.pem", "peers/ca.pem"]
+    assert any("request_learn" in warning for warning in result["warnings"])

@@ -1,0 +1,273 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What HAProxy's backends are: as they were asked for -> as the template writes them, and whether sessions are kept.
+
+Pure functions; the sentences about what cannot be are here. Source: HAProxy's configuration manual, sections 4.2
+(``cookie``, ``option persist``, ``stick-table``) and 5.2 (``server``: ``backup``, ``non-stick``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
+from ansible_collections.ringmaster.webops.plugins.module_utils.sticky import appsession, capacity
+from ansible_collections.ringmaster.webops.plugins.module_utils.sticky.session import AppSession
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.upstreams import DISTRIBUTION_CA_FILE
+
+# When this worker saw its first request, for how many seconds it has been there, and the session that a request has.
+_BEGUN, _AGE, _HELD = "proc.ringmaster_begun", "txn.ringmaster_age", "txn.sid_held"
+_BEGINNING_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a backend stands in.
+
+    ``groups`` are those of the inventory; ``peers`` is the name of the section that hands tables on; ``rate_limits``
+    and ``defaults_extra`` are the role's variables; ``memory_bytes`` is that of the host, 0 where nobody knows;
+    ``haproxy_version`` is None while the host has not been asked.
+    """
+
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    peers: str = "ringmaster"
+    rate_limits: Mapping[str, Any] = field(default_factory=dict)
+    defaults_extra: Sequence[str] = ()
+    memory_bytes: int = 0
+    haproxy_version: str | None = None
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A backend for the template, and what a person should know about it."""
+
+    written: dict[str, Any]
+    warnings: list[str]
+
+
+def decide_backend(backend: Mapping[str, Any], around: Surroundings) -> Backend:
+    """Return a backend as it was given, with ``session_lines``, and with ``servers`` for the template.
+
+    Each of ``servers`` has ``name``, ``address`` (None where it is a variable of the host with that name), ``port`` and
+    ``parameters``. ``session_lines`` are empty while HAProxy's version is not known; they come after ``acls``, the ACLs
+    among the lines in ``extra``, because conditions of the session may name them. Raises InvalidInputError for what
+    cannot be configured, and for what would not keep the sessions that it is to keep.
+    """
+    where = f"haproxy_backends, entry {backend['name']}"
+    _check_servers(where, backend, around.groups)
+    keeps_sessions = backend.get("app_session") is not None
+    servers = [_server(one, keeps_sessions) for one in _given_servers(backend, around.groups)]
+    lines, warnings = _session(where, backend, around) if keeps_sessions else ([], [])
+    extra = list(backend.get("extra") or ())
+    acls = [line for line in extra if line.split()[:1] == ["acl"]]
+    others = [line for line in extra if line not in acls]
+    return Backend({**backend, "servers": servers, "acls": acls, "session_lines": lines, "extra": others}, warnings)
+
+
+# --- servers
+
+
+def _check_servers(where: str, backend: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> None:
+    group = backend.get("servers_group")
+    if group is not None and group not in groups:
+        raise InvalidInputError(f"{where}: servers_group {group}", "the inventory has no such group", "Correct it")
+    if group is not None and "server" not in backend:
+        raise InvalidInputError(where, "servers_group needs server, which says at least the port", "Add server")
+    names = [server["name"] for server in _given_servers(backend, groups)]
+    if not names or len(set(names)) < len(names):
+        raise InvalidInputError(
+            f"{where}: servers {', '.join(names) or 'none'}",
+            "it needs one at least, each with a name of its own",
+            "Correct servers or servers_group",
+        )
+
+
+def _given_servers(backend: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> Iterator[Mapping[str, Any]]:
+    """Yield the servers, those of the group first; these have no address of their own."""
+    group = backend.get("servers_group")
+    for host in groups[group] if group is not None else ():
+        yield {**backend["server"], "name": host, "address": None}
+    yield from backend.get("servers") or ()
+
+
+def _server(server: Mapping[str, Any], keeps_sessions: bool) -> dict[str, Any]:
+    words = ["check"]
+    if server.get("tls") is not None:
+        words += _tls_words(server["name"], server["tls"])
+    if server.get("weight") is not None:
+        words.append(f"weight {server['weight']}")
+    if server.get("backup"):
+        # Who came to it while the others were away must not be kept there when they are back.
+        words += ["backup", *(["non-stick"] if keeps_sessions else [])]
+    if server.get("extra"):
+        words.append(server["extra"])
+    address, port = server.get("address"), server.get("port")
+    return {"name": server["name"], "address": address, "port": port, "parameters": " ".join(words)}
+
+
+def _tls_words(server: str, tls: Mapping[str, Any]) -> list[str]:
+    name = str(tls.get("server_name") or "{name}").replace("{name}", server)
+    verification = f"verify required ca-file {tls.get('ca_file') or DISTRIBUTION_CA_FILE} verifyhost {name}"
+    return [
+        "ssl",
+        verification if tls.get("verify", True) else "verify none",
+        f"sni str({name})",
+        f"alpn {','.join(tls.get('alpn') or ['http/1.1'])}",
+        f"check-ssl check-sni {name}",
+    ]
+
+
+# --- sessions
+
+
+def _session(where: str, backend: Mapping[str, Any], around: Surroundings) -> tuple[list[str], list[str]]:
+    """Return the lines that keep sessions, and warnings; refuse what would not keep them."""
+    _refuse_other_modes(where, backend, around.defaults_extra)
+    _refuse_a_second_table(where, backend)
+    _refuse_sticky_backups(where, backend, around.groups)
+    session = appsession.parse_session(backend["app_session"])
+    # What limits request_learn is known here alone.
+    usual = [f"{where}: {said.rstrip('.')}." for said in capacity.warnings(replace(session, request_learn=False))]
+    warnings = [
+        *_rivals(where, backend),
+        *_unseated(where, session, around),
+        *_too_large(where, session, around),
+        *usual,
+    ]
+    if around.haproxy_version is None:
+        return [], warnings
+    lines = appsession.backend_lines(
+        backend["app_session"],
+        haproxy_version=around.haproxy_version,
+        backend=backend["name"],
+        peers=around.peers,
+    )
+    return [*_with_hold(backend["name"], lines), *_limit_lines(backend["name"], session, around)], warnings
+
+
+def _lines(backend: Mapping[str, Any]) -> list[list[str]]:
+    """Return the words of the lines that were written by hand."""
+    return [line.split() for line in backend.get("extra") or () if line.strip()]
+
+
+def _refuse_other_modes(where: str, backend: Mapping[str, Any], defaults_extra: Sequence[str]) -> None:
+    defaults = [line.split() for line in defaults_extra]
+    modes = [words[1] for words in (*defaults, *_lines(backend)) if words[:1] == ["mode"] and len(words) > 1]
+    if modes and modes[-1] != "http":
+        raise InvalidInputError(
+            f"{where}: app_session with mode {modes[-1]}",
+            "HAProxy sees cookies in mode http only",
+            f"Take the line `mode {modes[-1]}` out, or app_session",
+        )
+
+
+def _refuse_a_second_table(where: str, backend: Mapping[str, Any]) -> None:
+    if any(words[0] == "stick-table" for words in _lines(backend)):
+        raise InvalidInputError(
+            f"{where}: app_session with a line stick-table",
+            "a backend has one table, and app_session brings it",
+            "Put the other table into a backend of its own, and name that in its rules",
+        )
+
+
+def _refuse_sticky_backups(where: str, backend: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> None:
+    defaults = {word for words in _lines(backend) if words[0] == "default-server" for word in words}
+    for server in _given_servers(backend, groups):
+        words = {*defaults, *str(server.get("extra") or "").split()}
+        if "backup" in words and "non-stick" not in words:
+            raise InvalidInputError(
+                f"{where}: server {server['name']} is a backup without non-stick",
+                "who comes to it while the others are away would be kept there when they are back",
+                "Write `backup: true` for the server, or add non-stick to its extra",
+            )
+
+
+def _rivals(where: str, backend: Mapping[str, Any]) -> list[str]:
+    """Warn about lines that have a word in where a visitor goes."""
+    found = []
+    for words in _lines(backend):
+        if words[0] == "cookie":
+            found.append(
+                f"{where}: `{' '.join(words)}` beside app_session. Where they disagree HAProxy follows this"
+                " cookie, which knows nothing of the session. Take one of them out."
+            )
+        if words[:2] == ["option", "persist"]:
+            found.append(
+                f"{where}: `option persist` beside app_session sends visitors to the server of their session even while"
+                " it is down. Take the line out."
+            )
+    return found
+
+
+def _unseated(where: str, session: AppSession, around: Surroundings) -> list[str]:
+    if not session.request_learn or _limit(around):
+        return []
+    return [
+        f"{where}: app_session.request_learn learns whatever id a visitor sends, so that one visitor who invents ids"
+        " can fill the table and unseat the sessions of all others. Leave it out (ids are learnt from the application's"
+        " answers, and survive reloads), or set haproxy_rate_limits.new_session_ids_per_minute, such as 60."
+    ]
+
+
+def _too_large(where: str, session: AppSession, around: Surroundings) -> list[str]:
+    """Warn where the full table would take more than half of the host's memory; HAProxy takes it bit by bit."""
+    needed, there = capacity.table_bytes(session), around.memory_bytes
+    if not there or needed <= there / 2:
+        return []
+    return [
+        f"{where}: the table for app_session.sessions {session.sessions} takes {needed // 2**20} MiB when it is full,"
+        f" and the host has {there // 2**20} MiB. Give it more memory, or state fewer sessions."
+    ]
+
+
+def _with_hold(name: str, lines: Sequence[str]) -> list[str]:
+    """Return the lines with rules by which a worker that has just begun waits with a visitor whom it does not know.
+
+    It takes connections some milliseconds before the worker before it has handed the table on, and would balance such a
+    visitor anew. Whoever is known or has no session goes on at once. ``tcp-request content`` is evaluated, and must
+    stand, before ``http-request``, so that what reads the session is said for both. ``date`` stands in no condition:
+    there HAProxy 3.0 would wait for it to change. Measured: 2.2 and 3.0 wait, 2.6 does not with a request that is
+    complete, so that there some requests of these milliseconds go elsewhere; the session stays where it is.
+    """
+    rules = [line for line in lines if line.startswith("http-request ")]
+    first = [line for line in lines if line.startswith(("stick-table ", "acl "))]
+    held = [
+        "tcp-request inspect-delay 1s",
+        f"tcp-request content set-var({_BEGUN}) date() if !{{ var({_BEGUN}) -m found }}",
+        f"tcp-request content set-var({_AGE}) date(),sub({_BEGUN})",
+        f"tcp-request content accept unless {{ var({_AGE}) -m int lt {_BEGINNING_SECONDS} }}",
+        *[line.replace("http-request", "tcp-request content", 1) for line in rules if "table_server_id(" not in line],
+    ]
+    matches = [line[len("stick match ") :] for line in lines if line.startswith("stick match ")]
+    for match in matches:
+        held.append(f"tcp-request content set-var({_HELD}) {match}")
+        held.append(f"tcp-request content accept if {{ var({_HELD}),in_table({name}) }}")
+    held.append(f"tcp-request content accept unless {{ var({_HELD}) -m found }}")
+    held.append("tcp-request content accept if WAIT_END")
+    return [*first, *held, *[line for line in lines if line not in first]]
+
+
+def _limit(around: Surroundings) -> int:
+    return int(around.rate_limits.get("new_session_ids_per_minute") or 0)
+
+
+def _limit_lines(name: str, session: AppSession, around: Surroundings) -> list[str]:
+    """Return the rules that refuse an address that comes with too many ids that nobody knows.
+
+    The address is tracked by the frontend (counter 2). What is refused is not learnt.
+    """
+    if not session.request_learn or not _limit(around):
+        return []
+    lines = []
+    for number in range(1, len(session.cookies) + 1):
+        sent = f"txn.sid{number if number > 1 else ''}"
+        is_new = f"{{ var({sent}) -m found }} !{{ var({sent}),in_table({name}) }}"
+        lines += [
+            f"http-request sc-inc-gpc0(2) if {is_new}",
+            f"http-request deny deny_status 429 if {is_new} {{ sc_gpc0_rate(2) gt {_limit(around)} }}",
+        ]
+    return lines

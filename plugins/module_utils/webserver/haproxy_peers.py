@@ -1,0 +1,161 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The peers of an HAProxy: who hands its session tables to whom, and by what they know each other.
+
+Pure functions. Source: HAProxy's configuration manual, section 3.5 (``peers``). That a ``server`` line of 2.2 wants
+certificate and key in one file was measured.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.site_certificates import NAME_PATTERN
+
+_RELEASE_DIRECTORY = "/etc/haproxy/ringmaster/current"
+_PAIR, _AUTHORITY = "peers/peer.pem", "peers/ca.pem"
+_LOOPBACK = "127.0.0.1"
+# No public authority signs for this top-level domain: it is reserved for private use.
+_OWN_DOMAIN = "peers.haproxy.internal"
+
+
+@dataclass(frozen=True)
+class Peers:
+    """The section, for the template and for ``webserver_config``.
+
+    ``tls`` is what both sides of a connection say; empty without TLS. ``servers`` are the members, each with ``name``,
+    ``address`` (None for the host itself) and ``parameters`` (of its line). ``own`` is for the certificate that the
+    role makes: ``name`` in it, and on the control node ``authority``, ``host`` and ``directory``, and ``pair`` with
+    certificate and key; empty where the role makes none.
+    """
+
+    name: str
+    address: str
+    port: int
+    tls: str
+    servers: list[dict[str, Any]]
+    own: dict[str, str] = field(default_factory=dict)
+    files: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the template needs, and ``own``."""
+        keys = ("name", "address", "port", "tls", "servers", "own")
+        return {key: getattr(self, key) for key in keys}
+
+
+def decide_peers(given: Mapping[str, Any], own_name: str, addresses: Mapping[str, str]) -> Peers:
+    """Return the peers of the host ``own_name``.
+
+    ``given`` is the role's variable; ``addresses`` are those of all load balancers of the group by name, the host's own
+    among them, or nothing where it is alone. An empty address is the host's name. The protocol has no authentication of
+    its own, so it is spoken over TLS, with certificates on both sides, unless everything stays on loopback. A host
+    that is known by a name listens on every address, because the name may be that of a router in front of it.
+
+    Raises InvalidInputError for what cannot be, or would let strangers in unasked.
+    """
+    _check(given, own_name)
+    members = {name: address or name for name, address in addresses.items()} if len(addresses) > 1 else {}
+    address = str(given.get("address") or _own_address(members.get(own_name, _LOOPBACK)))
+    is_local = all(map(_is_loopback, [address, *members.values()]))
+    if members and not is_local and _is_loopback(address):
+        raise InvalidInputError(
+            f"haproxy_peers.address {address}",
+            f"{', '.join(name for name in members if name != own_name)} cannot reach {own_name} there",
+            "Leave it out, or give the address by which the load balancers reach each other",
+        )
+    uses_tls = given["tls"] if given.get("tls") is not None else not is_local
+    name, port = str(given.get("name", "ringmaster")), int(given.get("port", 1023))
+    warnings = [] if uses_tls or is_local else [_PLAIN.format(address=address, port=port)]
+    servers = [
+        {
+            "name": member,
+            "address": None if member == own_name else where,
+            "parameters": f" verifyhost {_expected_name(given, member)}" if uses_tls and member != own_name else "",
+        }
+        for member, where in (members or {own_name: address}).items()
+    ]
+    if not uses_tls:
+        return Peers(name, address, port, "", servers, warnings=warnings)
+    own = {} if given.get("certificate") else _own_files(given, own_name)
+    pair, authority = own.get("pair", given.get("certificate")), own.get("authority", given.get("ca_file"))
+    files = [
+        {"path": _PAIR, "src": pair, "mode": "0600", "sensitive": True},
+        {"path": _AUTHORITY, "src": authority, "mode": "0644"},
+    ]
+    return Peers(name, address, port, _TLS, servers, own, files)
+
+
+_TLS = (
+    f"ssl crt {_RELEASE_DIRECTORY}/{_PAIR} ca-file {_RELEASE_DIRECTORY}/{_AUTHORITY} verify required"
+    " ssl-min-ver TLSv1.3"
+)
+_PLAIN = (
+    "haproxy_peers.tls false: whoever reaches {address} port {port} can read and write the session table. Let a packet"
+    " filter admit the other load balancers alone."
+)
+
+
+def _check(given: Mapping[str, Any], own_name: str) -> None:
+    if given.get("tls") not in (None, True, False):
+        raise InvalidInputError(
+            f"haproxy_peers.tls {given['tls']!r}", "this is neither true nor false", "Use one of them"
+        )
+    for what, name in (("haproxy_peers.name", given.get("name", "ringmaster")), ("inventory name", own_name)):
+        if not isinstance(name, str) or not NAME_PATTERN.fullmatch(name):
+            raise InvalidInputError(
+                f"{what} {name!r}",
+                "HAProxy's names are made of letters, digits, dots, dashes and underscores",
+                "Rename it",
+            )
+    if bool(given.get("certificate")) != bool(given.get("ca_file")):
+        raise InvalidInputError(
+            f"haproxy_peers with {'certificate' if given.get('certificate') else 'ca_file'} alone",
+            "peers show their own certificate, and verify those of the others",
+            "Give certificate and ca_file, or neither, and the role makes both",
+        )
+
+
+def _own_address(address: str) -> str:
+    try:
+        return str(ipaddress.ip_address(address.strip("[]")))
+    except ValueError:
+        return _LOOPBACK if address == "localhost" else "*"
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address.strip("[]")).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
+def _expected_name(given: Mapping[str, Any], member: str) -> str:
+    """Return the name that a peer's certificate must have."""
+    if not given.get("certificate"):
+        return _own_name(member)
+    return str(given.get("server_name") or "{name}").replace("{name}", member)
+
+
+def _own_name(member: str) -> str:
+    """Return the name in a certificate that the role makes: one label, whatever the inventory calls the host."""
+    return f"{re.sub('[^a-z0-9-]', '-', member.lower()).strip('-') or 'peer'}.{_OWN_DOMAIN}"
+
+
+def _own_files(given: Mapping[str, Any], own_name: str) -> dict[str, str]:
+    directory = str(given.get("ca_directory") or "haproxy_peers")
+    host = f"{directory}/hosts/{own_name}"
+    return {
+        "name": _own_name(own_name),
+        "authority": f"{directory}/ca.pem",
+        "host": host,
+        "directory": f"{host}/peer",
+        "pair": f"{host}/peer/peer.pem",
+    }
