@@ -61,7 +61,7 @@ options:
         description:
           - Where the id may stand besides the cookie. V(path-parameters) is C(/page;PHPSESSID=id), V(query-string) is
             C(/page?PHPSESSID=id).
-          - The default is V(none), for a line V(path-parameters).
+          - The default is V(none), for a line and below HAProxy 1.6 V(path-parameters).
         type: str
         choices: [path-parameters, query-string, none]
       failover:
@@ -71,7 +71,7 @@ options:
           - V(rebind) gives it to whichever server answered last.
           - V(return) is exactly as C(appsession) was. Requests go anywhere while the server is away, and back to it
             afterwards.
-          - The default is V(first_wins), for a line V(return).
+          - The default is V(first_wins), for a line and below HAProxy 1.6 V(return).
         type: str
         choices: [first_wins, rebind, return]
       hash_keys:
@@ -89,7 +89,7 @@ options:
       ignore:
         description:
           - Conditions under which a request takes no part in sessions, in HAProxy's words without C(if), such as
-            V({ path_beg /static/ }). An ACL that one names must be defined above these lines.
+            V({ path_beg /static/ }), 60 words at most. An ACL that one names must be defined above these lines.
         type: list
         elements: str
         default: []
@@ -100,7 +100,7 @@ options:
             with O(_input.hash_keys=false) O(_input.len) more, once it is there.
         type: int
   haproxy_version:
-    description: Version of the HAProxy that runs, as C(haproxy -v) prints it.
+    description: Version of the HAProxy that runs, the number that C(haproxy -v) prints, such as V(3.0.11).
     type: str
     required: true
   backend:

@@ -33,8 +33,8 @@ VERSIONS = {"lb11": "2.2", "lb12": "2.6", "lb13": "3.0"}
 BASE_PORT = 18000
 RECORDING = ROOT / "tests/proof/data/appsession-1.5.0.txt"
 
-# An empty id is a session to 1.5. Stick tables of strings have no empty key, and nobody wants that session: whoever has
-# logged out would share it. In the prefix form its key is `=`, and so it is learnt everywhere.
+# An empty id is a session to 1.5. Newer releases do not see one that ends its header, as in these behaviours; one that
+# something follows, such as `; path=/`, is learnt as by 1.5. In the prefix form the key is `=`, and so it always is.
 EMPTY_IDS = {
     f"{proxy}: {behaviour}": ("STICKY", "SPREAD")
     for proxy in ("plain", "reql", "qs")

@@ -98,6 +98,8 @@ def _version(version: object) -> tuple[int, int]:
     found = re.match(r"([0-9]{1,4})\.([0-9]{1,4})(?![0-9])", version) if isinstance(version, str) else None
     if found is None:
         raise InvalidInputError(
-            f"haproxy_version {version!r}", "this is not a version", "Give it as `haproxy -v` prints it, such as 3.0.11"
+            f"haproxy_version {version!r}",
+            "this is not a version",
+            "Give the number that `haproxy -v` prints, in quotes, such as '3.0.11'",
         )
     return int(found.group(1)), int(found.group(2))

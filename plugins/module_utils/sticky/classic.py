@@ -31,14 +31,17 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.sticky.session i
 SYNTAX = "appsession COOKIE len LENGTH timeout TIME [request-learn] [prefix] [mode path-parameters|query-string]"
 MODES = ("path-parameters", "query-string")
 
+# HAProxy 1.5 does not start with a longer line.
 _MAXIMUM_LINE_LENGTH = 2048
 _OPTIONS = ("request-learn", "prefix", "mode")
-# A backslash keeps the meaning of the next character from it; HAProxy 1.5 had no quotes.
-_WORD = re.compile(r"(?:\\.|[^\\\s#])+")
-_COMMENT = re.compile(r"((?:\\.|[^\\#])*)")
-_ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|.)")
+# A backslash takes their meaning from a blank, a # and a backslash, and stands for itself before most other characters;
+# HAProxy 1.5 had no quotes, and its words end at ASCII's blanks alone.
+_WORD = re.compile(r"(?:\\[ \\#]|[^\s#])+", re.ASCII)
+_BEFORE_COMMENT = re.compile(r"(?:\\[ \\#]|[^#\r\n])*")
+_ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|[ \\#tnr])")
 _ESCAPED = {"t": "\t", "n": "\n", "r": "\r"}
 _TIMEOUT = re.compile(r"([0-9]{1,20})(us|ms|s|m|h|d|)")
+_TIME_BEGIN = re.compile(r"([0-9]*)(us|ms|[usmhd])")
 
 
 @dataclass
@@ -61,9 +64,9 @@ class Reading:
 
 
 def split(line: str) -> list[str]:
-    """Return the words of a line of HAProxy 1.5, as they stand there, without its comment."""
-    found = _COMMENT.match(line)
-    return _WORD.findall(found.group(1)) if found else []
+    """Return the words of a line of HAProxy 1.5, as they stand there, without its comment and what is too long."""
+    found = _BEFORE_COMMENT.match(line[:_MAXIMUM_LINE_LENGTH])
+    return _WORD.findall(found.group()) if found else []
 
 
 def unescape(word: str) -> str:
@@ -169,7 +172,7 @@ def _read_timeout(reading: Reading, word: str) -> None:
     """Read the time; without a unit it is milliseconds."""
     found = _TIMEOUT.fullmatch(word)
     if found is None:
-        reading.doubt(f"timeout {word!r} is not a whole number with a unit: HAProxy 1.5 does not start with it")
+        reading.doubt(f"timeout {word!r} is not a whole number with a unit: HAProxy 1.5 {_made_of_time(word)}")
         return
     number, unit = int(found.group(1)), found.group(2)
     milliseconds = -(-number // 1000) if unit == "us" else number * MS_PER_UNIT[unit or "ms"]
@@ -181,6 +184,15 @@ def _read_timeout(reading: Reading, word: str) -> None:
         return
     reading.timeout_without_unit = word if number and not unit else ""
     reading.mapping["timeout"] = render_timeout(milliseconds)
+
+
+def _made_of_time(word: str) -> str:
+    """Tell what HAProxy 1.5 made of a time that is none: it looked at one unit, and at nothing behind it."""
+    found = _TIME_BEGIN.match(word)
+    if found is None:
+        return "does not start with it"
+    unit = "s" if found.group(2) == "u" else found.group(2)
+    return f"took it for {found.group(1) or 0}{unit}"
 
 
 def _read_options(reading: Reading, words: list[str]) -> None:

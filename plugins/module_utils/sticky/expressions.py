@@ -81,19 +81,18 @@ def prefixed_response_cookie(name: str) -> Source:
 
 
 def url_parameter(name: str, mode: str, *, prefix: bool) -> Source:
-    """Return the last parameter of this name in the path or the query; its case does not matter.
+    """Return the last parameter of this name in the path or the query that is not empty; its case does not matter.
 
     With ``prefix``: whatever stands behind the name.
     """
     begin = _literal(name) + ("" if prefix else "=")
     if mode == "path-parameters":
-        fetch, before, value, guard = "path", "^.*;", "([^;]*)", f";{begin}"
+        fetch, before, value, guard = "path", "^.*;", "[^;]", f";{begin}"
     else:
-        fetch, before, value, guard = "query", "^(?:.*&)?", "([^&]*)", f"(^|&){begin}"
-    ends = "" if prefix else "."
+        fetch, before, value, guard = "query", "^(?:.*&)?", "[^&]", f"(^|&){begin}"
     return Source(
-        f'{fetch},regsub("{before}{begin}{value}.*$","\\1",i)',
-        f"{fetch} -m reg -i {quoted(guard + ends)}",
+        f'{fetch},regsub("{before}{begin}({value}+).*$","\\1",i)',
+        f"{fetch} -m reg -i {quoted(guard + value)}",
     )
 
 

@@ -24,6 +24,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.sticky.session i
 
 MAXIMUM_CHARACTERS = 4 * 1024 * 1024
 
+_BYTE_ORDER_MARK = "\ufeff"
 _SECTIONS = ("global", "defaults", "frontend", "backend", "listen", "peers", "userlist")
 _COOKIE_MODES = ("rewrite", "insert", "prefix")
 # A test that can be turned round by a `!` in front: one name, or one pair of braces.
@@ -76,7 +77,7 @@ def _sections(text: str) -> list[_Section]:
     """Return the sections; lines before the first one belong to none, and are nothing to HAProxy."""
     sections: list[_Section] = []
     defaults: _Section | None = None
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(text.lstrip(_BYTE_ORDER_MARK).split("\n"), start=1):
         words = classic.split(line)
         if not words:
             continue
@@ -102,15 +103,14 @@ def _section_sessions(section: _Section, processes: int) -> list[dict[str, Any]]
     readings = [classic.read(line.words[1:]) for line in lines]
     entries = []
     for index, (line, reading) in enumerate(zip(lines, readings)):
-        earlier, is_last = readings[:index], index == len(lines) - 1
         if section.kind == "defaults":
             reading.doubt("it stands in a defaults section: HAProxy 1.5 does not start with it")
         elif section.kind not in ("backend", "listen"):
             reading.doubt(f"it stands in a {section.kind} section, where HAProxy 1.5 ignored it: move it to a backend")
-        elif not is_last:
+        elif index < len(lines) - 1:
             reading.doubt(f"the appsession of line {lines[-1].number} replaces it: HAProxy 1.5 knew one a backend")
         else:
-            _add_surroundings(section, reading, earlier, processes)
+            _add_surroundings(section, reading, readings[:-1], processes)
         session = _session(reading)
         place = {"line": line.number, "section": section.kind, "backend": section.name}
         entries.append({**place, "session": session, "problems": reading.problems})
@@ -166,6 +166,7 @@ def _has_cookie(section: _Section) -> bool:
 def _add_ignored(section: _Section, reading: classic.Reading) -> None:
     """Add the conditions of ``ignore-persist``, which made a request take no part in sessions."""
     conditions = []
+    known = {line.words[1] for line in section.having("acl") if len(line.words) > 1}
     for line in section.having("ignore-persist"):
         condition = _condition(line.words[1:])
         if condition is None:
@@ -180,7 +181,6 @@ def _add_ignored(section: _Section, reading: classic.Reading) -> None:
                 " backslash before each"
             )
         names = [found.group(1) for word in condition.split() if (found := _NAMED_TEST.fullmatch(word))]
-        known = {known.words[1] for known in section.having("acl") if len(known.words) > 1}
         used = ", ".join(dict.fromkeys(name for name in names if name in known))
         if used:
             reading.problems.append(f"ignore needs these ACLs above the rules: {used}")

@@ -44,8 +44,9 @@ MS_PER_UNIT = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000
 _COOKIE_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _TIMEOUT = re.compile(r"([0-9]{1,20})(ms|s|m|h|d)")
 _MAXIMUM_IGNORED_ID_LENGTH = 256
-# HAProxy's lines end at 2048 characters.
+# A line of HAProxy 1.5 ends at 2048 characters, that of any version at 64 words, and a rule adds four to its condition.
 _MAXIMUM_CONDITION_LENGTH = 1024
+_MAXIMUM_CONDITION_WORDS = 60
 _MAXIMUM_SESSIONS = 10**9
 
 
@@ -285,10 +286,17 @@ def _conditions(given: object) -> tuple[str, ...]:
         )
     for condition in given:
         good = isinstance(condition, str) and bool(condition.strip()) and len(condition) <= _MAXIMUM_CONDITION_LENGTH
-        if not good or not condition.isprintable() or condition.split()[0] in ("if", "unless"):
+        words = condition.split() if good else []
+        if not good or not condition.isprintable() or words[0] in ("if", "unless"):
             raise InvalidInputError(
                 f"app_session.ignore {condition!r}",
                 f"this is not one line of at most {_MAXIMUM_CONDITION_LENGTH} characters with a condition",
                 "Write it as in HAProxy's manual (section 7.2) without `if`, such as '{ path_beg /static/ }'",
             )
+        refuse_unless(
+            len(words) <= _MAXIMUM_CONDITION_WORDS,
+            f"app_session.ignore {condition!r}",
+            f"it has {len(words)} words, more than the {_MAXIMUM_CONDITION_WORDS} that a line of HAProxy has room for",
+            "Split it, the conditions of the list are alternatives, or define an ACL",
+        )
     return tuple(condition.strip() for condition in given)

@@ -42,7 +42,9 @@ def test_below_1_6_what_was_asked_for_in_vain_is_refused(given: object, failover
         lines(given, "1.5.8", failover)
 
 
-@pytest.mark.parametrize("version", ["2.2.9-2+deb11u6", "2.6", "2.6.12-1+deb12u4", "3.0.11", "2.10.0"])
+@pytest.mark.parametrize(
+    "version", ["2.2.9-2+deb11u6", "2.6", "2.6.12-1+deb12u4", "3.0.11", "3.0-dev", "2.10.0", "10.0"]
+)
 def test_from_2_2_on_it_is_rules(version: str) -> None:
     assert lines(LINE, version)[0] == "stick-table type string len 64 size 100k expire 3h peers lbs"
 
@@ -60,9 +62,9 @@ def test_what_lies_between_lacks_something(version: str, given: object, named: s
         lines(given, version)
 
 
-@pytest.mark.parametrize("version", ["three", "", "3", None])
+@pytest.mark.parametrize("version", ["three", "", "3", None, 3.0, "HAProxy version 2.6.12-1+deb12u4 2026/10/17"])
 def test_what_is_no_version_is_refused(version: str) -> None:
-    with pytest.raises(InvalidInputError, match="not a version"):
+    with pytest.raises(InvalidInputError, match=r"not a version.* the number .* in quotes"):
         lines(LINE, version)
 
 

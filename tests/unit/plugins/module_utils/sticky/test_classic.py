@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
-from ansible_collections.ringmaster.webops.plugins.module_utils.sticky.classic import parse, render
+from ansible_collections.ringmaster.webops.plugins.module_utils.sticky.classic import parse, render, split, unescape
 from ansible_collections.ringmaster.webops.plugins.module_utils.sticky.session import AppSession, from_mapping
 
 
@@ -32,6 +32,7 @@ def session(**changes: object) -> AppSession:
         ("PHPSESSID len 64 timeout 0", session(timeout=0)),
         ("a\\#b len 64 timeout 3h", session(cookie="a#b")),
         ("a\\x23b len 64 timeout 3h", session(cookie="a#b")),
+        ("PHPSESSID len 64 timeout 3h\r", session()),
         ("appsession len 64 timeout 3h", None),
     ],
 )
@@ -53,7 +54,13 @@ def test_line(line: str, meant: AppSession | None) -> None:
         ("PHPSESSID len 64 timeout 3h len 32", "'len' is not known.*'32' is not known"),
         ("PHPSESSID len 64 timeout 3h prefix prefix", "'prefix' is there twice"),
         ("PHPSESSID len 64 timeout 60d", "more than HAProxy's timers hold .* counted 32 bits of it, 889032704ms"),
-        ("PHPSESSID len 64 timeout 3x", "'3x' is not a whole number with a unit"),
+        ("PHPSESSID len 64 timeout 3x", "'3x' is not a whole number with a unit: HAProxy 1.5 does not start with it"),
+        ("PHPSESSID len 64 timeout 3hours", "'3hours' is not a whole number with a unit: HAProxy 1.5 took it for 3h"),
+        ("PHPSESSID len 64 timeout 1h30m", "HAProxy 1.5 took it for 1h"),
+        ("PHPSESSID len 64 timeout 5u", "HAProxy 1.5 took it for 5s"),
+        ("PHPSESSID len 64 timeout h", "HAProxy 1.5 took it for 0h"),
+        ("a\\b len 64 timeout 3h", r"is no cookie"),
+        ("PHPSESSID\u00a0len 64 timeout 3h x", r"is no cookie"),
         ("PHPSESSID len abc timeout 3h", "'abc' is not a number from 1 to 4096: HAProxy 1.5 took it for 0"),
         ("PHPSESSID len 64k timeout 3h", "'64k' is not a number.*took it for 64"),
         ("PHPSESSID len 0 timeout 3h", "'0' is not a number from 1"),
@@ -69,6 +76,25 @@ def test_each_thing_that_is_wrong_is_named(line: str, reason: str) -> None:
         parse(line)
     assert caught.value.value == f"app_session {line!r}"
     assert "appsession COOKIE len LENGTH timeout TIME" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("a\\ b\tc", ["a b", "c"]),
+        ("a\\\\ b", ["a\\", "b"]),
+        ("a\\\tb \\.png$", ["a\\", "b", "\\.png$"]),
+        ("a\\#b c#d", ["a#b", "c"]),
+        ("a\\tb\\x41 \\", ["a\tbA", "\\"]),
+        ("a\u00a0b 'c d'", ["a\u00a0b", "'c", "d'"]),
+    ],
+)
+def test_words_are_those_of_1_5(line: str, words: list[str]) -> None:
+    assert [unescape(word) for word in split(line)] == words
+
+
+def test_a_line_is_not_read_beyond_what_1_5_read() -> None:
+    assert len(split("a " * 5000)) == 1024
 
 
 @pytest.mark.parametrize("given", [None, 7, ["PHPSESSID"], "", "a len 1 timeout 1s\nserver evil 10.0.0.1", "x" * 2049])

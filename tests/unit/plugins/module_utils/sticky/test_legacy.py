@@ -11,7 +11,11 @@ from typing import Any
 import pytest
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
-from ansible_collections.ringmaster.webops.plugins.module_utils.sticky.legacy import MAXIMUM_CHARACTERS, find_sessions
+from ansible_collections.ringmaster.webops.plugins.module_utils.sticky.legacy import (
+    MAXIMUM_CHARACTERS,
+    _Section,
+    find_sessions,
+)
 
 LINE = "appsession PHPSESSID len 64 timeout 3h"
 MEANT = {
@@ -59,6 +63,11 @@ def test_nothing_to_find(text: str) -> None:
 def test_windows_line_ends() -> None:
     [entry] = find_sessions(f"defaults\r\nmode http\r\nbackend a\r\n{LINE}\r\n", "old.cfg")
     assert (entry["line"], entry["session"], entry["problems"]) == (4, MEANT, [])
+
+
+def test_a_byte_order_mark_hides_no_section() -> None:
+    [entry] = find_sessions(f"\ufeffdefaults\nmode http\nbackend a\n{LINE}\n", "old.cfg")
+    assert entry["problems"] == []
 
 
 @pytest.mark.parametrize(
@@ -151,6 +160,20 @@ def test_acls_that_conditions_need_are_named() -> None:
 )  # fmt: skip
 def test_conditions_to_look_at(line: str, problem: str) -> None:
     assert problem in only("backend app", line, LINE)["problems"][0]
+
+
+def test_a_section_is_not_searched_again_for_each_of_its_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A configuration of 4 MB would take an hour."""
+    searches: list[tuple[str, ...]] = []
+    having = _Section.having
+
+    def counted(section: _Section, *keywords: str) -> list[Any]:
+        searches.append(keywords)
+        return having(section, *keywords)
+
+    monkeypatch.setattr(_Section, "having", counted)
+    found("backend a", "acl b src 10.0.0.1", *["ignore-persist if b"] * 50, *[LINE] * 50)
+    assert len(searches) < 20
 
 
 def test_a_text_without_end_is_refused() -> None:

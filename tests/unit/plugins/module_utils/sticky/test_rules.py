@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from ansible_collections.ringmaster.webops.plugins.module_utils.sticky.expressions import url_parameter
 from ansible_collections.ringmaster.webops.plugins.module_utils.sticky.rules import render
 from ansible_collections.ringmaster.webops.plugins.module_utils.sticky.session import from_mapping
 
@@ -69,7 +72,7 @@ def test_rebind_in_order() -> None:
 
 def test_return_in_order() -> None:
     assert [line for line in lines(failover="return", len=64, mode="path-parameters") if "acl" not in line][1:] == [
-        r"""stick match 'path,regsub("^.*;PHPSESSID=([^;]*).*$","\1",i)' if sid_in_url { method GET HEAD POST }""",
+        r"""stick match 'path,regsub("^.*;PHPSESSID=([^;]+).*$","\1",i)' if sid_in_url { method GET HEAD POST }""",
         "stick match req.cook(PHPSESSID)",
         "stick store-response var(txn.sid_set) if !sid_read sid_is_set !sid_is_known",
     ]
@@ -82,6 +85,28 @@ def test_return_that_learns_from_requests() -> None:
         "stick store-response var(txn.sid_set) if !sid_read sid_is_set !sid_is_known",
         "stick store-response var(txn.sid) if !sid_is_set !sid_was_known",
     ]
+
+
+@pytest.mark.parametrize(
+    ("mode", "prefix", "url", "found"),
+    [
+        ("path-parameters", False, "/x;phpsessid=a;b=c", "a"),
+        ("path-parameters", False, "/x;PHPSESSID=;b=c", None),
+        ("path-parameters", False, "/x;PHPSESSID=a;PHPSESSID=", "a"),
+        ("path-parameters", True, "/x;PHPSESSIDb", "b"),
+        ("path-parameters", True, "/x;PHPSESSID;b=c", None),
+        ("query-string", False, "b=c&PHPSESSID=a", "a"),
+        ("query-string", False, "PHPSESSID=&b=c", None),
+    ],
+)
+def test_parameters_without_a_value_are_no_ids(mode: str, prefix: bool, url: str, found: str | None) -> None:
+    """A table of strings has an empty key, which all such visitors would share."""
+    source = url_parameter("PHPSESSID", mode, prefix=prefix)
+    guard = str(source.guard).partition(" -m reg -i ")[2].strip("'")
+    substitution = source.fetch.partition('regsub("')[2].partition('"')[0]
+    assert bool(re.search(guard, url, re.IGNORECASE)) == (found is not None)
+    if found is not None:
+        assert re.sub(substitution, r"\1", url, flags=re.IGNORECASE) == found
 
 
 def test_the_cookie_beats_the_url_where_requests_teach() -> None:

@@ -101,6 +101,10 @@ def test_length(length: object) -> None:
     assert from_mapping(session(len=length)).length == int(str(length))
 
 
+def test_a_condition_may_fill_its_line() -> None:
+    assert from_mapping(session(ignore=["a " * 60])).ignored_conditions == (("a " * 60).strip(),)
+
+
 def test_several_cookies() -> None:
     assert from_mapping(session(cookie=["SID", "ASP.NET_SessionId"])).cookies == ("SID", "ASP.NET_SessionId")
 
@@ -146,6 +150,7 @@ def test_a_mapping_that_says_everything_means_the_same(given: dict[str, object])
             (session(ignore=[text]), f"app_session.ignore {text!r}")
             for text in ("", "  ", "if static", "unless static", "static\nserver evil 10.0.0.1", "x" * 1025, 7)
         ],
+        (session(ignore=["a " * 61]), "app_session.ignore 'a a "),
         *[
             (session(cookie=name), f"app_session.cookie {name!r}")
             for name in ("", "a b", "a=b", "a;b", "ä", "a\n", 7, "x" * 129)
