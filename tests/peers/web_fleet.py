@@ -94,7 +94,7 @@ class WebFleet(Fleet):
     def deploy(
         self, changes: Mapping[str, Mapping[str, Any]], *options: str, hosts: Sequence[str] | None = None
     ) -> Play:
-        """Deploy ``hosts`` (all if there are none) of the servers in ``changes`` (all), with these changed variables."""
+        """Deploy ``hosts`` (or all) of the servers in ``changes`` (or of all) with these changed variables."""
         deployed = [host for host in hosts or self.hosts if not changes or server_of(host) in changes]
         return self.play(
             {host: {**self.variables_of(host), **changes.get(server_of(host), {})} for host in deployed}, *options
