@@ -288,9 +288,10 @@ def _backend(outcome: drain.Outcome) -> dict[str, Any]:
 def _sentences(result: dict[str, Any], check_mode: bool) -> str:
     (server,) = {each["server"] for each in result["backends"]}
     verb = "would be" if check_mode and result["changed"] else "is"
+    set_to = {each["backend"]: _words(each) for each in result["backends"]}
     places = " and ".join(
-        f"{state} in {', '.join(each['backend'] for each in result['backends'] if each['after']['state'] == state)}"
-        for state in dict.fromkeys(each["after"]["state"] for each in result["backends"])
+        f"{words} in {', '.join(backend for backend in set_to if set_to[backend] == words)}"
+        for words in dict.fromkeys(set_to.values())
     )
     sentences = [f"{server} {verb} set to {places}", f"{result['open_sessions']} sessions {_OPEN[check_mode]}"]
     if any(each["sessions_moved"] for each in result["backends"]):
@@ -299,6 +300,12 @@ def _sentences(result: dict[str, Any], check_mode: bool) -> str:
     if uncounted:
         sentences.append(f"How many sessions move in {', '.join(uncounted)} is not known")
     return ". ".join(sentences)
+
+
+def _words(backend: dict[str, Any]) -> str:
+    after = backend["after"]
+    changes_weight = after["weight"] != backend["before"]["weight"]
+    return f"{after['state']} with weight {after['weight']}" if changes_weight else str(after["state"])
 
 
 _OPEN = {True: "are open now", False: "were open at the end"}

@@ -79,7 +79,7 @@ def carry_out(runtime: RuntimeSocket, request: plan.Request, patience: Patience,
             _wait_for_sessions(runtime, first, patience.drain_timeout_seconds)
         moved = [_moved(runtime, step) for step in steps]
         before_the_end = _current(runtime, first)
-        _order(runtime, [plan.Step(at, step.state, step.weight) for at, step in zip(before_the_end, steps)])
+        _order(runtime, [step.seen_from(at) for at, step in zip(before_the_end, steps)])
         after = _current(runtime, steps)
     return [
         Outcome(step, now, at_end.open_sessions, count)
@@ -127,15 +127,19 @@ def _order(runtime: RuntimeSocket, steps: Sequence[plan.Step]) -> None:
 
 
 def _current(runtime: RuntimeSocket, steps: Sequence[plan.Step]) -> list[Server]:
-    """Return the servers as they are now; raises MeasurementError where one is not as it was ordered to be."""
+    """Return the servers as they are now; raises MeasurementError where one is not as it was ordered to be.
+
+    A weight that nobody asked for may change meanwhile: agent checks set one every few seconds.
+    """
     now = {each.label: each for each in read_servers(runtime)}
     for step in steps:
         server = now.get(step.server.label)
-        if server is None or (server.state, server.weight) != (step.state, step.weight):
+        if server is None or server.state != step.state or (step.changes_weight and server.weight != step.weight):
             found = f"in state {server.state} with weight {server.weight}" if server else "gone"
+            ordered = f"{step.state} with weight {step.weight}" if step.changes_weight else step.state
             raise MeasurementError(
                 step.server.label,
-                f"it was set to {step.state} with weight {step.weight}, and now it is {found}",
+                f"it was set to {ordered}, and now it is {found}",
                 "See who else changes it: a reload of HAProxy, its agent check, or another administrator",
             )
     return [now[step.server.label] for step in steps]
@@ -181,11 +185,10 @@ def _put_back_on_failure(runtime: RuntimeSocket, steps: Sequence[plan.Step]) -> 
 
 def _put_back(runtime: RuntimeSocket, step: plan.Step) -> list[str]:
     """Give a server the state and the weight that it had; return why that failed, in no or one sentence."""
-    was = step.server
     try:
-        now = [plan.Step(each, was.state, was.weight) for each in read_servers(runtime) if each.label == was.label]
+        now = [step.undone_from(each) for each in read_servers(runtime) if each.label == step.server.label]
         _order(runtime, now)
-        _current(runtime, [plan.Step(was, was.state, was.weight)])
+        _current(runtime, now or [step.undone_from(step.server)])
     except WebopsError as error:
         return [str(error)]
     return []

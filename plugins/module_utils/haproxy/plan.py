@@ -65,6 +65,14 @@ class Step:
         """Tell whether new visitors go elsewhere after it."""
         return self.state != READY or self.weight == 0
 
+    def seen_from(self, now: Server) -> Step:
+        """Return what is left to do with the server as it is now; a weight that is not to change stays."""
+        return Step(now, self.state, self.weight if self.changes_weight else now.weight)
+
+    def undone_from(self, now: Server) -> Step:
+        """Return the way back from what the server is now; a weight that was not to change stays."""
+        return Step(now, self.server.state, self.server.weight if self.changes_weight else now.weight)
+
 
 def make(servers: Sequence[Server], request: Request) -> list[Step]:
     """Return one step for each backend that has the server, changes or not.
@@ -138,7 +146,9 @@ def _refuse_followers(steps: Sequence[Step]) -> None:
 
 
 def _refuse_too_few(servers: Sequence[Server], steps: Sequence[Step], minimum_up: int) -> None:
-    out = _out_after(servers, {step.server.label for step in steps if step.takes_out})
+    out = {step.server.label for step in steps if step.takes_out}
+    # Followers take over the state, and keep their own weight.
+    out |= _with_followers({step.server.label for step in steps if step.state != READY}, servers)
     refusals = [
         refusal
         for backend in dict.fromkeys(each.backend for each in servers)
@@ -152,14 +162,14 @@ def _refuse_too_few(servers: Sequence[Server], steps: Sequence[Step], minimum_up
         )
 
 
-def _out_after(servers: Sequence[Server], taken_out: set[str]) -> set[str]:
-    """Return the labels of those and of all that track them, and so on."""
-    out = set(taken_out)
+def _with_followers(labels: set[str], servers: Sequence[Server]) -> set[str]:
+    """Return these labels and those of all that track them, and so on."""
+    found = set(labels)
     while True:
-        more = {each.label for each in servers if each.tracked in out} - out
+        more = {each.label for each in servers if each.tracked in found} - found
         if not more:
-            return out
-        out |= more
+            return found
+        found |= more
 
 
 def _refusal(servers: Sequence[Server], out: set[str], minimum_up: int) -> list[str]:

@@ -120,14 +120,22 @@ class Server:
 
 def read_servers(runtime: RuntimeSocket) -> list[Server]:
     """Ask for every server, in HAProxy's order; raises MeasurementError for an answer that is none."""
-    states = _states(runtime.ask("show servers state"))
-    stats = _stats(runtime.ask("show stat -1 4 -1"))
+    states = _states(_whole(runtime, "show servers state"))
+    stats = _stats(_whole(runtime, "show stat -1 4 -1"))
     # The state of a server without statistics is one of the master's own.
     try:
         return [_server(state, stats[key]) for key, state in states.items() if key in stats]
     except (KeyError, ValueError) as error:
         reason = f"a column is missing or no number ({printable(str(error))})"
         raise _nonsense("show servers state", reason) from error
+
+
+def _whole(runtime: RuntimeSocket, command: str) -> str:
+    """Return an answer that ends with an empty line, as whole ones do: servers that are cut off would not be missed."""
+    answer = runtime.ask(command)
+    if answer.startswith(("1\n", "# ")) and not answer.endswith("\n\n"):
+        raise MeasurementError(f"'{command}' of HAProxy", "the answer breaks off", "Run again when HAProxy is not busy")
+    return answer
 
 
 def _states(answer: str) -> dict[tuple[str, str], Mapping[str, str]]:
@@ -143,7 +151,7 @@ def _states(answer: str) -> dict[tuple[str, str], Mapping[str, str]]:
 def _stats(answer: str) -> dict[tuple[str, str], Mapping[str, str]]:
     """Read the CSV, whose first line names the columns after a ``#``; texts in it may go over several lines."""
     command = "show stat"
-    if not answer.startswith("# "):
+    if not answer[2:].strip() or not answer.startswith("# "):
         raise _nonsense(command, f"the answer begins with: {printable(answer)}")
     try:
         header, *rows = csv.reader(io.StringIO(answer[2:], newline=""))

@@ -80,7 +80,7 @@ def test_the_result_is_the_documented_one(capsys: pytest.CaptureFixture[str], ou
         (
             [outcome("app", "drain", "drain", weight=2), outcome("api", "ready", "ready")],
             False,
-            "s1 is set to drain in app and ready in api. 0 sessions were open at the end",
+            "s1 is set to drain with weight 2 in app and ready in api. 0 sessions were open at the end",
         ),
         ([outcome("app", "ready", "ready")], True, "s1 is set to ready in app. 0 sessions are open now"),
     ],

@@ -6,7 +6,7 @@
 
 Usage: web_servers.py PID_FILE PORT...
 
-``/?set=ID`` sets the session's cookie; ``/?hold=PATH`` answers once that file is gone.
+``/?set=ID`` sets the session's cookie; ``/?until=PATH`` answers once that file is there.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Application(BaseHTTPRequestHandler):
         """Answer a visitor, or a health check."""
         query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query))
         end = time.monotonic() + 30
-        while "hold" in query and Path(query["hold"]).exists() and time.monotonic() < end:
+        while "until" in query and not Path(query["until"]).exists() and time.monotonic() < end:
             time.sleep(0.05)
         body = str(self.server.server_address[1]).encode()
         self.send_response(200)

@@ -40,7 +40,7 @@ RUNNING = Server(
 )
 
 
-def server(name: str, backend: str = "app", **changes: object) -> Server:
+def server(name: str, backend: str = "app", /, **changes: object) -> Server:
     return replace(RUNNING, name=name, backend=backend, **changes)  # type: ignore[arg-type]
 
 

@@ -160,6 +160,48 @@ def test_a_refusal_in_one_backend_puts_back_the_others(tmp_path: Path) -> None:
     assert haproxy.servers == two_backends()
 
 
+def restless(haproxy: Simulated) -> None:
+    """Have an agent check set another weight of s1 at each look."""
+    numbers = iter(range(20, 200))
+
+    def reply(command: str) -> str | None:
+        if command == "show servers state":
+            weight = next(numbers)
+            haproxy.servers = [replace(each, weight=weight) if each.name == "s1" else each for each in haproxy.servers]
+        return None
+
+    haproxy.reply = reply
+
+
+@pytest.mark.parametrize(("admin", "state"), [(0, "maintenance"), (0, "drain"), (1, "ready")])
+def test_an_agent_may_set_a_weight_that_nobody_asked_for(tmp_path: Path, admin: int, state: str) -> None:
+    haproxy = Simulated([server("s1", admin=admin, has_agent=True), server("s2")])
+    restless(haproxy)
+
+    (outcome,) = carry_out(tmp_path, haproxy, state, SHORTLY)
+
+    assert outcome.after.state == state
+    assert not [order for order in haproxy.orders if " weight " in order]
+
+
+def test_an_agents_weight_is_left_when_the_state_is_put_back(tmp_path: Path) -> None:
+    haproxy = Simulated([server("s1", admin=1, operational=0, has_agent=True), server("s2")])
+    restless(haproxy)
+
+    with pytest.raises(MeasurementError, match=r"it is DOWN.*What was changed is put back"):
+        carry_out(tmp_path, haproxy, "ready", SHORTLY)
+
+    assert haproxy.orders == ["set server app/s1 state drain", "set server app/s1 state maint"]
+
+
+def test_a_weight_that_was_asked_for_must_stay(tmp_path: Path) -> None:
+    haproxy = Simulated([server("s1", has_agent=True), server("s2")])
+    restless(haproxy)
+
+    with pytest.raises(MeasurementError, match=r"it was set to drain with weight 5, and now it is in state drain with"):
+        carry_out(tmp_path, haproxy, "drain", weight="5")
+
+
 def test_what_cannot_be_put_back_is_told(tmp_path: Path) -> None:
     haproxy = Simulated(two_backends())
     haproxy.reply = {
@@ -181,7 +223,7 @@ def test_a_reload_in_the_middle_is_noticed(tmp_path: Path, reloaded: list[Server
 
     haproxy.reply = reload
 
-    with pytest.raises(MeasurementError, match=r"app/s1: it was set to drain .*See who else changes it"):
+    with pytest.raises(MeasurementError, match=r"app/s1: it was set to drain, .*See who else changes it"):
         carry_out(tmp_path, haproxy, "maintenance", LONG)
 
     assert haproxy.orders == ["set server app/s1 state drain", "set server api/s1 state drain"]

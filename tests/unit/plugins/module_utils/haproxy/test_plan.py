@@ -86,6 +86,8 @@ OTHERS: list[tuple[str, list[Server], str]] = [
     ("drain", [server("s2", admin=8)], "as s2 is in drain"),
     ("weight", [server("s2", weight=0)], "as s2 is of weight 0"),
     ("backup", [server("s2", is_backup=True)], "as s2 is a backup"),
+]
+FOLLOWERS: list[tuple[str, list[Server], str]] = [
     ("tracks", [server("s2", tracked="app/s1")], r"without s1, s2 \(none\)"),
     ("tracks one that tracks", [server("s2", tracked="x/s3"), server("s3", "x", tracked="app/s1")], "without s1, s2"),
 ]
@@ -96,6 +98,15 @@ def test_the_last_usable_server_stays(others: list[Server], words: str) -> None:
     for wanted in (request(), request(state="drain"), request(state=None, weight="0")):
         with pytest.raises(InvalidInputError, match=words):
             plan.make([server("s1"), *others], wanted)
+
+
+@pytest.mark.parametrize(("followers", "words"), [pytest.param(*row[1:], id=row[0]) for row in FOLLOWERS])
+def test_followers_go_out_with_the_state_and_stay_with_the_weight(followers: list[Server], words: str) -> None:
+    for wanted in (request(), request(state="drain"), request(weight="0", state="drain")):
+        with pytest.raises(InvalidInputError, match=words):
+            plan.make([server("s1"), *followers], wanted)
+
+    assert [step.weight for step in plan.make([server("s1"), *followers], request(state=None, weight="0"))] == [0]
 
 
 def test_all_backends_are_in_one_refusal() -> None:

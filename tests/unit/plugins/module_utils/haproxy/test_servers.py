@@ -84,13 +84,16 @@ def test_what_the_operational_state_means(operational: int, weight: int, hindran
     [
         ("show servers state", "", "the answer begins with"),
         ("show servers state", "SSH-2.0-OpenSSH\r\n", "the answer begins with: SSH-2.0-OpenSSH"),
-        ("show servers state", f"1\n{STATE_HEADER}\napp s1;x 1 a 1 2 0 1 1 0\n", "a line names no server"),
-        ("show servers state", f"1\n{STATE_HEADER}\napp s1 one a 1 2 0 1 1 0\n", "a column is missing or no number"),
-        ("show servers state", f"1\n{STATE_HEADER}\napp s1\n", "a column is missing or no number"),
+        ("show servers state", f"1\n{STATE_HEADER}\napp s1;x 1 a 1 2 0 1 1 0\n\n", "a line names no server"),
+        ("show servers state", f"1\n{STATE_HEADER}\napp s1 one a 1 2 0 1 1 0\n\n", "a column is missing or no number"),
+        ("show servers state", f"1\n{STATE_HEADER}\napp s1\n\n", "a column is missing or no number"),
         ("show stat -1 4 -1", "Permission denied\n", "the answer begins with: Permission denied"),
-        ("show stat -1 4 -1", f"{STAT_HEADER}\napp\n", "a line names no server"),
-        ("show stat -1 4 -1", f"{STAT_HEADER}\napp,s1,many,0,UP,0,,,,,,,\n", "a column is missing or no number"),
-        ("show stat -1 4 -1", f'{STAT_HEADER}\n"{"x" * 200_000}"\n', "the answer is no CSV"),
+        ("show servers state", states([server("s1"), server("s2")])[:-2], "the answer breaks off"),
+        ("show stat -1 4 -1", stats([server("s1"), server("s2")])[:-1], "the answer breaks off"),
+        ("show stat -1 4 -1", "# \n\n", "the answer begins with: #"),
+        ("show stat -1 4 -1", f"{STAT_HEADER}\napp\n\n", "a line names no server"),
+        ("show stat -1 4 -1", f"{STAT_HEADER}\napp,s1,many,0,UP,0,,,,,,,\n\n", "a column is missing or no number"),
+        ("show stat -1 4 -1", f'{STAT_HEADER}\n"{"x" * 200_000}"\n\n', "the answer is no CSV"),
     ],
 )
 def test_what_is_no_answer_is_refused(tmp_path: Path, command: str, said: str, words: str) -> None:
