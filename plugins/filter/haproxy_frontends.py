@@ -80,11 +80,11 @@ _value:
         - C(own) is empty, or about the certificate that the role makes - C(name), and paths on the control node.
       type: dict
     global_lines:
-      description: Lines of the section C(global) about TLS. Only with O(info).
+      description: Lines of the section C(global), about TLS and sessions. Only with O(info).
       type: list
       elements: str
     files:
-      description: Certificates and keys of the release, those of peers too, as C(webserver_config) takes them.
+      description: Certificates and keys of the release, and what HAProxy loads, as C(webserver_config) takes them.
       type: list
       elements: dict
     endpoints:

@@ -19,9 +19,8 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.sticky import ap
 from ansible_collections.ringmaster.webops.plugins.module_utils.sticky.session import AppSession
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.upstreams import DISTRIBUTION_CA_FILE
 
-# When this worker saw its first request, for how many seconds it has been there, and the session that a request has.
-_BEGUN, _AGE, _HELD = "proc.ringmaster_begun", "txn.ringmaster_age", "txn.sid_held"
-_BEGINNING_SECONDS = 5
+# The program sets it where a worker is beyond its beginning.
+_IS_SETTLED = "sid_worker_is_settled"
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,8 @@ class Surroundings:
 
     ``groups`` are those of the inventory; ``peers`` is the name of the section that hands tables on; ``rate_limits``
     and ``defaults_extra`` are the role's variables; ``memory_bytes`` is that of the host, 0 where nobody knows;
-    ``haproxy_version`` is None while the host has not been asked.
+    ``haproxy_version`` is None while the host has not been asked; ``holds`` is whether that HAProxy loads ``hold.lua``,
+    which is among the role's files.
     """
 
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -39,6 +39,7 @@ class Surroundings:
     defaults_extra: Sequence[str] = ()
     memory_bytes: int = 0
     haproxy_version: str | None = None
+    holds: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,8 @@ def _session(where: str, backend: Mapping[str, Any], around: Surroundings) -> tu
         backend=backend["name"],
         peers=around.peers,
     )
-    return [*_with_hold(backend["name"], lines), *_limit_lines(backend["name"], session, around)], warnings
+    held = _with_hold(backend["name"], lines) if around.holds else lines
+    return [*held, *_limit_lines(backend["name"], session, around)], warnings
 
 
 def _lines(backend: Mapping[str, Any]) -> list[list[str]]:
@@ -228,27 +230,19 @@ def _with_hold(name: str, lines: Sequence[str]) -> list[str]:
     """Return the lines with rules by which a worker that has just begun waits with a visitor whom it does not know.
 
     It takes connections some milliseconds before the worker before it has handed the table on, and would balance such a
-    visitor anew. Whoever is known or has no session goes on at once. ``tcp-request content`` is evaluated, and must
-    stand, before ``http-request``, so that what reads the session is said for both. ``date`` stands in no condition:
-    there HAProxy 3.0 would wait for it to change. Measured: 2.2 and 3.0 wait, 2.6 does not with a request that is
-    complete, so that there some requests of these milliseconds go elsewhere; the session stays where it is.
+    visitor anew. So ``lua.ringmaster_hold`` waits for the sessions that are looked for, before any rule asks for their
+    server. A worker that is settled evaluates one variable for each of these rules, and runs no program. Native rules
+    cannot: HAProxy 2.6 does not wait in ``tcp-request content`` with a request that is complete.
     """
-    rules = [line for line in lines if line.startswith("http-request ")]
-    first = [line for line in lines if line.startswith(("stick-table ", "acl "))]
-    held = [
-        "tcp-request inspect-delay 1s",
-        f"tcp-request content set-var({_BEGUN}) date() if !{{ var({_BEGUN}) -m found }}",
-        f"tcp-request content set-var({_AGE}) date(),sub({_BEGUN})",
-        f"tcp-request content accept unless {{ var({_AGE}) -m int lt {_BEGINNING_SECONDS} }}",
-        *[line.replace("http-request", "tcp-request content", 1) for line in rules if "table_server_id(" not in line],
-    ]
-    matches = [line[len("stick match ") :] for line in lines if line.startswith("stick match ")]
-    for match in matches:
-        held.append(f"tcp-request content set-var({_HELD}) {match}")
-        held.append(f"tcp-request content accept if {{ var({_HELD}),in_table({name}) }}")
-    held.append(f"tcp-request content accept unless {{ var({_HELD}) -m found }}")
-    held.append("tcp-request content accept if WAIT_END")
-    return [*first, *held, *[line for line in lines if line not in first]]
+    first = [line for line in lines if not line.startswith("stick ") and "table_server_id(" not in line]
+    hold = [f"acl {_IS_SETTLED} var(proc.{_IS_SETTLED}) -m found"]
+    held: list[str] = []
+    for match in (line[len("stick match ") :] for line in lines if line.startswith("stick match ")):
+        expression, _, condition = match.partition(" if ")
+        held.append(f"txn.sid_held{len(held) + 1}")
+        hold.append(f"http-request set-var({held[-1]}) {expression} if !{_IS_SETTLED} {condition}".rstrip())
+    hold.append(f"http-request lua.ringmaster_hold {name} {','.join(held)} if !{_IS_SETTLED}")
+    return [*first, *hold, *[line for line in lines if line not in first]]
 
 
 def _limit(around: Surroundings) -> int:

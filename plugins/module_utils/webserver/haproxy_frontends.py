@@ -42,6 +42,8 @@ _PREFERS_CLIENTS = "prefer-client-ciphers"
 _JSON_LOG_MINIMUM = (2, 6)
 # Ends the JSON within a record: it is the one character that no value holds unescaped and no header of syslog has.
 _JSON_END = "\t"
+# Among the role's files, and in the release.
+_HOLD_PROGRAM = "hold.lua"
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ def decide_frontends(given: Mapping[str, Any], *, info: Mapping[str, Any] | None
     _check_names("haproxy_backends", settings.backends)
     _check_names("haproxy_frontends", settings.frontends)
     peers = decide_peers(settings.peers, settings.host, settings.load_balancers)
+    hold = _hold(settings, info)
     around = Surroundings(
         settings.groups,
         peers.name,
@@ -94,6 +97,7 @@ def decide_frontends(given: Mapping[str, Any], *, info: Mapping[str, Any] | None
         settings.defaults_extra,
         settings.memory_bytes,
         info["version"] if info is not None else None,
+        bool(hold.files),
     )
     backends = [decide_backend(backend, around) for backend in settings.backends]
     headers.transport_security(
@@ -103,9 +107,9 @@ def decide_frontends(given: Mapping[str, Any], *, info: Mapping[str, Any] | None
         obstacles=(),
     )
     decided = [_frontend(frontend, settings, info) for frontend in settings.frontends]
-    result = _collected(decided, backends, peers, settings)
+    result = _collected(decided, backends, peers, settings, hold)
     if info is not None:
-        result["global_lines"] = _global_lines(settings, decided, info)
+        result["global_lines"] = [*_global_lines(settings, decided, info), *hold.lines]
         _add_known_names(result["frontends"], decided)
     return result
 
@@ -340,6 +344,35 @@ def _is_older(info: Mapping[str, Any], minimum: tuple[int, int]) -> bool:
     return policy.parse_version(info["version"], "haproxy") < minimum
 
 
+# --- sessions
+
+
+@dataclass(frozen=True)
+class _Hold:
+    """The program that has visitors wait for the table of sessions: its file, and the line that loads it."""
+
+    files: list[dict[str, Any]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def _hold(settings: Settings, info: Mapping[str, Any] | None) -> _Hold:
+    """Return what the backends need that keep sessions, or a warning where this HAProxy cannot have it."""
+    if info is None or all(backend.get("app_session") is None for backend in settings.backends):
+        return _Hold()
+    if "LUA" not in info["modules"]:
+        return _Hold(warnings=[_NO_HOLD])
+    file = {"path": _HOLD_PROGRAM, "src": _HOLD_PROGRAM, "mode": "0644"}
+    return _Hold([file], [f"lua-load {posixpath.join(RELEASE_DIRECTORY, _HOLD_PROGRAM)}"])
+
+
+_NO_HOLD = (
+    "app_session: this HAProxy is built without Lua, so that after a reload nobody waits until the new worker has the"
+    " table of sessions, and some requests of the first milliseconds go to another server. Install one with Lua, as"
+    " those of Debian and Ubuntu are."
+)
+
+
 # --- together
 
 
@@ -367,19 +400,19 @@ def _match_words(name: str) -> str:
 
 
 def _collected(
-    decided: Sequence[_Frontend], backends: Sequence[Backend], peers: Peers, settings: Settings
+    decided: Sequence[_Frontend], backends: Sequence[Backend], peers: Peers, settings: Settings, hold: _Hold
 ) -> dict[str, Any]:
     certificates = [certificate for one in decided for certificate in one.certificates]
     files = {file["path"]: file for one in certificates for file in one.files}
     binds = [bind for one in decided for bind, _certificates in one.binds]
     sockets = [*binds, *settings.own_listeners, {"address": peers.address, "port": peers.port}]
     listeners = [_listener(bind.get("address", "*"), bind["port"]) for bind in sockets]
-    warnings = [*(one.warnings for one in decided), *(one.warnings for one in backends), peers.warnings]
+    warnings = [*(one.warnings for one in decided), *(one.warnings for one in backends), peers.warnings, hold.warnings]
     return {
         "frontends": [one.written for one in decided],
         "backends": [one.written for one in backends],
         "peers": peers.as_dict(),
-        "files": [*files.values(), *peers.files],
+        "files": [*files.values(), *peers.files, *hold.files],
         "listeners": [dict(pair) for pair in dict.fromkeys(tuple(one.items()) for one in listeners)],
         "endpoints": _endpoints(decided),
         "names": sorted({name for one in certificates for name in one.names}),

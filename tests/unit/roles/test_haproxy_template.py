@@ -254,6 +254,8 @@ def test_haproxy_itself_accepts_all_of_it_together(tmp_path: Path) -> None:
     # The release is not there.
     for name in ("peer", "ca"):
         rendered = rendered.replace(f"/etc/haproxy/ringmaster/current/peers/{name}.pem", str(pem))
+    assert "lua-load /etc/haproxy/ringmaster/current/hold.lua" in rendered
+    rendered = rendered.replace("/etc/haproxy/ringmaster/current/hold.lua", str(ROLE / "files" / "hold.lua"))
     configuration.write_text(rendered)
     done = subprocess.run(
         [str(PROGRAM), "-c", "-dW", "-f", str(configuration)], capture_output=True, text=True, check=False

@@ -115,22 +115,34 @@ def test_a_condition_of_the_session_may_name_an_acl_of_the_backend() -> None:
     ],
 )
 def test_a_worker_that_has_just_begun_waits_with_whom_it_does_not_know(session: object) -> None:
-    lines = decide(app_session=session).written["session_lines"]
-    matches = [line.split(" ", 2)[2] for line in lines if line.startswith("stick match ")]
-    for match in matches:
-        place = lines.index(f"tcp-request content set-var(txn.sid_held) {match}")
-        assert lines[place + 1] == "tcp-request content accept if { var(txn.sid_held),in_table(app) }"
-    waiting = lines.index("tcp-request content accept if WAIT_END")
-    assert lines[waiting - 1] == "tcp-request content accept unless { var(txn.sid_held) -m found }"
-    assert all(line.startswith(("http-request ", "stick ")) for line in lines[waiting + 1 :])
-    assert not [line for line in lines[:waiting] if line.startswith("http-request ")]
+    lines = decide({"holds": True}, app_session=session).written["session_lines"]
+    (waiting,) = [number for number, line in enumerate(lines) if "lua.ringmaster_hold" in line]
+    matches = [line.split(" ", 2)[2].split(" if ")[0] for line in lines if line.startswith("stick match ")]
+    held = [f"txn.sid_held{number}" for number in range(1, len(matches) + 1)]
+    assert lines[waiting] == f"http-request lua.ringmaster_hold app {','.join(held)} if !sid_worker_is_settled"
+    for line, variable, match in zip(lines[waiting - len(held) : waiting], held, matches):
+        assert line.startswith(f"http-request set-var({variable}) {match} if !sid_worker_is_settled")
+    readers = [number for number, line in enumerate(lines) if "table_server_id(" in line or line.startswith("stick m")]
+    assert waiting < min(readers)
+    writers = [number for number, line in enumerate(lines) if line.startswith("http-request set-var(txn.sid) ")]
+    assert not writers or max(writers) < waiting
 
 
-def test_a_worker_that_is_older_waits_with_nobody() -> None:
-    lines = decide(app_session=SESSION).written["session_lines"]
-    rules = [line for line in lines if line.startswith("tcp-request content")]
-    assert rules[2] == "tcp-request content accept unless { var(txn.ringmaster_age) -m int lt 5 }"
-    assert not [line for line in rules if "{ date()" in line]
+def test_what_is_not_looked_for_is_not_waited_for() -> None:
+    session = {**SESSION, "ignore": ["{ path_end .css }"]}
+    lines = decide({"holds": True}, app_session=session).written["session_lines"]
+    assert "http-request set-var(txn.sid_held1) var(txn.sid) if !sid_worker_is_settled !sid_off" in lines
+
+
+def test_every_rule_of_a_hold_ends_with_the_beginning_of_a_worker() -> None:
+    def lines(holds: bool) -> list[str]:
+        written: list[str] = decide({"holds": holds}, app_session=SESSION).written["session_lines"]
+        return written
+
+    (acl, *rules) = [line for line in lines(True) if line not in lines(False)]
+    assert acl == "acl sid_worker_is_settled var(proc.sid_worker_is_settled) -m found"
+    assert rules
+    assert all("if !sid_worker_is_settled" in rule for rule in rules)
 
 
 def test_who_invents_ids_can_be_limited() -> None:

@@ -36,7 +36,13 @@ def certificate(name: str = "fullchain.pem", **changes: object) -> dict[str, Any
 
 
 def info(*certificates: dict[str, Any], path: str = WWW, version: str = "3.0.11") -> dict[str, Any]:
-    return {"version": version, "openssl_version": "3.5.7", "certificates": {path: list(certificates)}}
+    modules = ["LUA"]
+    return {
+        "version": version,
+        "openssl_version": "3.5.7",
+        "modules": modules,
+        "certificates": {path: list(certificates)},
+    }
 
 
 def decide(*frontends: dict[str, Any], known: dict[str, Any] | None = None, **settings: object) -> dict[str, Any]:
@@ -279,5 +285,29 @@ def test_backends_and_peers_are_decided_with_the_frontends() -> None:
     assert "peers balancers" in result["backends"][0]["session_lines"][0]
     assert [server["name"] for server in result["peers"]["servers"]] == ["lb1", "lb2"]
     assert {"address": "192.0.2.1", "port": 1023} in result["listeners"]
-    assert [file["path"] for file in result["files"]] == ["peers/peer.pem", "peers/ca.pem"]
+    assert [file["path"] for file in result["files"]] == ["peers/peer.pem", "peers/ca.pem", "hold.lua"]
     assert any("request_learn" in warning for warning in result["warnings"])
+
+
+KEEPING = {**BACKENDS[0], "app_session": {"cookie": "SID", "timeout": "1h"}}
+
+
+def test_who_keeps_sessions_loads_the_program_that_waits_for_them() -> None:
+    result = decide(backends=[KEEPING], groups={"web": ["web1"]})
+    assert result["files"] == [{"path": "hold.lua", "src": "hold.lua", "mode": "0644"}]
+    assert result["global_lines"][-1] == "lua-load /etc/haproxy/ringmaster/current/hold.lua"
+    assert any("lua.ringmaster_hold app" in line for line in result["backends"][0]["session_lines"])
+    assert result["warnings"] == []
+
+
+def test_who_keeps_none_loads_nothing() -> None:
+    result = decide(backends=[BACKENDS[0]], groups={"web": ["web1"]})
+    assert result["files"] == []
+    assert not [line for line in result["global_lines"] if "lua" in line]
+
+
+def test_without_lua_sessions_are_kept_all_the_same() -> None:
+    result = decide(backends=[KEEPING], groups={"web": ["web1"]}, known={**info(certificate()), "modules": []})
+    assert result["files"] == []
+    assert not [line for line in [*result["global_lines"], *result["backends"][0]["session_lines"]] if "lua" in line]
+    assert any("without Lua" in warning for warning in result["warnings"])
