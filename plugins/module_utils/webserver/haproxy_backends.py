@@ -238,7 +238,7 @@ def _with_hold(name: str, lines: Sequence[str]) -> list[str]:
     hold = [f"acl {_IS_SETTLED} var(proc.{_IS_SETTLED}) -m found"]
     held: list[str] = []
     for match in (line[len("stick match ") :] for line in lines if line.startswith("stick match ")):
-        expression, _, condition = match.partition(" if ")
+        expression, _if, condition = match.partition(" if ")
         held.append(f"txn.sid_held{len(held) + 1}")
         hold.append(f"http-request set-var({held[-1]}) {expression} if !{_IS_SETTLED} {condition}".rstrip())
     hold.append(f"http-request lua.ringmaster_hold {name} {','.join(held)} if !{_IS_SETTLED}")
@@ -260,6 +260,8 @@ def _limit_lines(name: str, session: AppSession, around: Surroundings) -> list[s
     for number in range(1, len(session.cookies) + 1):
         sent = f"txn.sid{number if number > 1 else ''}"
         is_new = f"{{ var({sent}) -m found }} !{{ var({sent}),in_table({name}) }}"
+        if session.ignored_conditions:
+            is_new += " !sid_off"
         lines += [
             f"http-request sc-inc-gpc0(2) if {is_new}",
             f"http-request deny deny_status 429 if {is_new} {{ sc_gpc0_rate(2) gt {_limit(around)} }}",

@@ -71,6 +71,7 @@ def decide_peers(given: Mapping[str, Any], own_name: str, addresses: Mapping[str
             f"{', '.join(name for name in members if name != own_name)} cannot reach {own_name} there",
             "Leave it out, or give the address by which the load balancers reach each other",
         )
+    _refuse_shared_address(members)
     uses_tls = given["tls"] if given.get("tls") is not None else not is_local
     name, port = str(given.get("name", "ringmaster")), int(given.get("port", 1023))
     warnings = [] if uses_tls or is_local else [_PLAIN.format(address=address, port=port)]
@@ -121,6 +122,19 @@ def _check(given: Mapping[str, Any], own_name: str) -> None:
             "peers show their own certificate, and verify those of the others",
             "Give certificate and ca_file, or neither, and the role makes both",
         )
+
+
+def _refuse_shared_address(members: Mapping[str, str]) -> None:
+    """Raise InvalidInputError where two load balancers have one address, as behind a port forwarding of SSH."""
+    owners: dict[str, str] = {}
+    for name, address in members.items():
+        other = owners.setdefault(address, name)
+        if other != name:
+            raise InvalidInputError(
+                f"the load balancers {other} and {name}",
+                f"both have the address {address}, so that one would be its own peer",
+                "Name a variable with the address by which the others reach it: haproxy_peers.address_variable",
+            )
 
 
 def _own_address(address: str) -> str:

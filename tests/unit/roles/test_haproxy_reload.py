@@ -20,7 +20,11 @@ import pytest
 
 PROGRAM = Path(__file__).resolve().parents[3] / "roles/haproxy/files/reload.py"
 HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin")
-STATES = "1\n# be_id be_name srv_id srv_name srv_addr\n4 app 1 a 192.0.2.1\n"
+HEADER = "1\n# be_id be_name srv_id srv_name srv_addr\n"
+# As HAProxy 2.6 says it: drained, weight 3, on port 9, without TLS.
+STATES = HEADER + "4 app 1 a 192.0.2.1 2 8 3 10 5 1 0 2 0 0 0 0 old.test 9 - 0 0 - - 0\n"
+WRITTEN = HEADER + "4 app 1 a - 2 8 3 10 5 1 0 2 0 0 0 0 - 443 -\n"
+WITHOUT = "1\n# be_id be_name srv_id srv_name\n"
 # As HAProxy 2.2, 2.6 and 3.0 say it. A peer has flags of its own, which say nothing of what is still to be learnt.
 LEARNING = [
     "0x55b8356eb190: [28/Nov/2026:17:52:31] id=lbs state=0 flags=0x1 resync_timeout=4s task_calls=1\n",
@@ -31,7 +35,6 @@ LEARNT = [
     "0x55ddbeeb4ca0: [28/Nov/2026:17:52:08] id=lbs disabled=0 flags=0x1103 resync_timeout=4s task_calls=3\n"
     "  0x5596c28b15a0: id=lb3(remote,active) addr=192.0.2.3:1023 last_status=CONN\n        flags=0x0 st0=6\n",
     "0x7f9f7149aa00: [10/Jan/2027:14:27:56] id=lbs disabled=0 flags=0x11000003 resync_timeout=4s task_calls=4\n",
-    "",
 ]
 
 
@@ -43,9 +46,11 @@ def program(tmp_path: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    (tmp_path / "haproxy.cfg").write_text("backend app\n    server a [2001:db8::1]:443 ssl\n    server b 192.0.2.2\n")
     vars(module).update(
         RUNTIME_SOCKET=str(tmp_path / "admin.sock"),
         STATES=str(tmp_path / "server-state"),
+        CONFIGURATION=str(tmp_path / "haproxy.cfg"),
         PAUSE_SECONDS=0.01,
         PATIENCE_SECONDS=2.0,
     )
@@ -89,8 +94,8 @@ def test_it_writes_what_the_servers_were_told(program: ModuleType, tmp_path: Pat
     runtime = Runtime(tmp_path / "admin.sock", LEARNT)
     program.main(["prepare"])
     runtime.close()
-    assert (tmp_path / "server-state").read_text() == STATES
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["admin.sock", "server-state"]
+    assert (tmp_path / "server-state").read_text() == WRITTEN
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["admin.sock", "haproxy.cfg", "server-state"]
 
 
 def test_states_are_written_though_the_peers_never_get_in_step(
@@ -101,16 +106,31 @@ def test_states_are_written_though_the_peers_never_get_in_step(
     assert program.main(["prepare"]) == 1
     runtime.close()
     assert "not in step" in capsys.readouterr().err
-    assert (tmp_path / "server-state").read_text() == STATES
+    assert (tmp_path / "server-state").read_text() == WRITTEN
+
+
+def test_peers_that_say_nothing_are_not_in_step(
+    program: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runtime = Runtime(tmp_path / "admin.sock", ["Unknown command\n"])
+    assert program.main(["prepare"]) == 1
+    runtime.close()
+    assert "how far its peers are" in capsys.readouterr().err
+
+
+def test_a_server_that_is_no_longer_configured_has_no_state(program: ModuleType) -> None:
+    ports = program.configured_ports(b"listen other\n server a 192.0.2.1:80\nbackend app\n server b unix@/run/b\n")
+    assert ports == {(b"other", b"a"): b"80", (b"app", b"b"): b"0"}
+    assert program.for_next_worker(STATES.encode(), ports).decode() == HEADER
 
 
 @pytest.mark.parametrize("states", ["", "Permission denied\n", "2\n# other\n"])
 def test_what_is_no_state_is_not_written(program: ModuleType, tmp_path: Path, states: str) -> None:
-    (tmp_path / "server-state").write_text("as before")
+    (tmp_path / "server-state").write_text("of an older reload")
     runtime = Runtime(tmp_path / "admin.sock", LEARNT, states)
     assert program.main(["prepare"]) == 1
     runtime.close()
-    assert (tmp_path / "server-state").read_text() == "as before"
+    assert (tmp_path / "server-state").read_text() == WITHOUT
 
 
 def test_an_answer_without_end_is_not_waited_for(program: ModuleType, tmp_path: Path) -> None:
@@ -118,7 +138,7 @@ def test_an_answer_without_end_is_not_waited_for(program: ModuleType, tmp_path: 
     runtime = Runtime(tmp_path / "admin.sock", LEARNT, STATES + "x" * 100_000)
     assert program.main(["prepare"]) == 1
     runtime.close()
-    assert not (tmp_path / "server-state").exists()
+    assert (tmp_path / "server-state").read_text() == WITHOUT
 
 
 def test_without_haproxy_it_says_so(program: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,7 +174,7 @@ backend app
     balance leastconn
     stick-table type string size 1k expire 1h peers lbs
     stick on src
-    server a 127.0.0.1:9 weight 10
+    server a 127.0.0.1:{port} weight 10
     server b 127.0.0.1:9 weight {weight}
 """
 
@@ -170,10 +190,10 @@ def real_haproxy(configuration: Path) -> Iterator[None]:
 
 
 def shown(program: ModuleType, server: str) -> list[str]:
-    """Return state, administrative state, and weight, its own and the configured one, of a server."""
+    """Return state, administrative state, weight, its own and the configured one, and port of a server."""
     answers: bytes = program.ask("show servers state")
     (words,) = [line.split() for line in answers.decode().splitlines() if f" {server} " in line]
-    return words[5:9]
+    return [*words[5:9], words[18]]
 
 
 def answering(program: ModuleType) -> None:
@@ -192,7 +212,7 @@ def test_a_real_haproxy_goes_on_as_it_was_told_but_for_what_its_configuration_sa
 ) -> None:
     vars(program)["PATIENCE_SECONDS"] = 60.0
     configuration = tmp_path / "haproxy.cfg"
-    configuration.write_text(CONFIGURATION.format(directory=tmp_path, weight=20))
+    configuration.write_text(CONFIGURATION.format(directory=tmp_path, weight=20, port=9))
     program.main(["forget"])
     tested = subprocess.run(
         [str(HAPROXY), "-c", "-dW", "-f", str(configuration)], capture_output=True, text=True, check=False
@@ -203,9 +223,10 @@ def test_a_real_haproxy_goes_on_as_it_was_told_but_for_what_its_configuration_sa
         for words in ("state drain", "weight 3"):
             program.ask(f"set server app/a {words}")
         program.ask("set server app/b weight 3")
+        # As at a deployment: the new configuration is there before the reload.
+        configuration.write_text(CONFIGURATION.format(directory=tmp_path, weight=40, port=10))
         assert program.main(["prepare"]) == 0
-    configuration.write_text(CONFIGURATION.format(directory=tmp_path, weight=40))
     with real_haproxy(configuration):
         answering(program)
-        assert shown(program, "a") == ["2", "8", "3", "10"]
-        assert shown(program, "b") == ["2", "0", "40", "40"]
+        assert shown(program, "a") == ["2", "8", "3", "10", "10"]
+        assert shown(program, "b") == ["2", "0", "40", "40", "9"]

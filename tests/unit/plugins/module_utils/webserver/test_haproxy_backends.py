@@ -154,6 +154,12 @@ def test_who_invents_ids_can_be_limited() -> None:
     ]
 
 
+def test_requests_that_take_no_part_do_not_count_towards_the_limit() -> None:
+    session = {**LEARNING, "ignore": ["{ path_end .css }"]}
+    lines = decide({"rate_limits": LIMITED}, app_session=session).written["session_lines"]
+    assert all("!sid_off" in line for line in lines[-2:])
+
+
 def test_every_cookie_is_limited() -> None:
     session = {**LEARNING, "cookie": ["A", "B"]}
     lines = decide({"rate_limits": LIMITED}, app_session=session).written["session_lines"]

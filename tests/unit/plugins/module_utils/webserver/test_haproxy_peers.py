@@ -115,6 +115,11 @@ def test_what_cannot_be_is_said(given: dict[str, Any], sentence: str) -> None:
         decide(TWO, **given)
 
 
+def test_two_load_balancers_with_one_address_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match=r"load balancers lb1 and lb3: both have the address 127\.0\.0\.1"):
+        decide({"lb1": "127.0.0.1", "lb2": "127.0.0.2", "lb3": "127.0.0.1"})
+
+
 def test_a_name_that_haproxy_cannot_read_is_said() -> None:
     with pytest.raises(InvalidInputError, match="inventory name 'lb 1'"):
         decide_peers({}, "lb 1", {})
