@@ -21,6 +21,8 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.upstre
 
 # The program sets it where a worker is beyond its beginning.
 _IS_SETTLED = "sid_worker_is_settled"
+# Ends the name of the ACL by which a rule reads an id of the URL only if the table has it.
+_IS_KNOWN = "_in_url_is_known"
 
 
 @dataclass(frozen=True)
@@ -234,15 +236,26 @@ def _with_hold(name: str, lines: Sequence[str]) -> list[str]:
     server. A worker that is settled evaluates one variable for each of these rules, and runs no program. Native rules
     cannot: HAProxy 2.6 does not wait in ``tcp-request content`` with a request that is complete.
     """
-    first = [line for line in lines if not line.startswith("stick ") and "table_server_id(" not in line]
+    rules = [line for line in lines if not line.startswith("acl ")]
+    later = [line for line in rules if line.startswith("stick ") or "table_server_id(" in line or _IS_KNOWN in line]
     hold = [f"acl {_IS_SETTLED} var(proc.{_IS_SETTLED}) -m found"]
     held: list[str] = []
-    for match in (line[len("stick match ") :] for line in lines if line.startswith("stick match ")):
-        expression, _if, condition = match.partition(" if ")
+    for expression, condition in _looked_for(later):
         held.append(f"txn.sid_held{len(held) + 1}")
         hold.append(f"http-request set-var({held[-1]}) {expression} if !{_IS_SETTLED} {condition}".rstrip())
     hold.append(f"http-request lua.ringmaster_hold {name} {','.join(held)} if !{_IS_SETTLED}")
-    return [*first, *hold, *[line for line in lines if line not in first]]
+    return [*[line for line in lines if line not in later], *hold, *later]
+
+
+def _looked_for(rules: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the ids that these rules look for, with their conditions, but for whether the table has one of the URL."""
+    found = []
+    for line in rules:
+        expression = line.partition("stick match ")[2] or (_IS_KNOWN in line and line.partition(") ")[2])
+        if expression:
+            text, _if, condition = expression.rpartition(" if ") if " if " in expression else (expression, "", "")
+            found.append((text, " ".join(word for word in condition.split() if not word.endswith(_IS_KNOWN))))
+    return found
 
 
 def _limit(around: Surroundings) -> int:

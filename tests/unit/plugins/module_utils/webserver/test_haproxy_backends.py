@@ -128,6 +128,19 @@ def test_a_worker_that_has_just_begun_waits_with_whom_it_does_not_know(session: 
     assert not writers or max(writers) < waiting
 
 
+@pytest.mark.parametrize("mode", ["query-string", "path-parameters"])
+@pytest.mark.parametrize("failover", ["first_wins", "rebind"])
+def test_it_waits_for_a_session_in_the_url_before_it_asks_whether_it_is_known(mode: str, failover: str) -> None:
+    session = {**SESSION, "mode": mode, "failover": failover}
+    lines = decide({"holds": True}, app_session=session).written["session_lines"]
+    (waiting,) = [number for number, line in enumerate(lines) if "lua.ringmaster_hold" in line]
+    (known,) = [number for number, line in enumerate(lines) if line.endswith(" sid_in_url_is_known")]
+    assert waiting < known
+    read = lines[known].partition(") ")[2].partition(" if ")[0]
+    assert f"http-request set-var(txn.sid_held1) {read} if !sid_worker_is_settled sid_in_url" in "\n".join(lines)
+    assert lines[waiting].startswith("http-request lua.ringmaster_hold app txn.sid_held1,txn.sid_held2 ")
+
+
 def test_what_is_not_looked_for_is_not_waited_for() -> None:
     session = {**SESSION, "ignore": ["{ path_end .css }"]}
     lines = decide({"holds": True}, app_session=session).written["session_lines"]
