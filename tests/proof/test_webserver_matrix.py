@@ -87,7 +87,7 @@ def test_what_a_visitor_gets(fleet: WebFleet, profile: str, host: str) -> None:
     )
     assert offered == PROFILES[profile]
     assert result["grade"] == GRADES[profile], (result["caps"], result["warnings"])
-    assert result["grade_is_upper_bound"] is False
+    assert result["grade_is_upper_bound"] is False, result["grade_missing_facts"]
     assert [group["name"] for group in result["groups"]] == GROUPS[HOSTS[host]]
     assert result["http"]["strict_transport_security"]["max_age_seconds"] == 63072000
     # No DHE and no 3DES anywhere; RSA key exchange and CBC in the profile `old` alone.
