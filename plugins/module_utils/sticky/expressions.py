@@ -39,14 +39,16 @@ class Source:
 
 def word(text: str) -> str:
     """Return an expression as one word; within single quotes HAProxy takes every character as it stands."""
-    if re.search(r"[\s\"'#\\$]", text):
-        return "'" + text.replace("'", "'\\''") + "'"
-    return text
+    return _between_quotes(text) if re.search(r"[\s\"'#\\$]", text) else text
 
 
 def quoted(text: str) -> str:
     """Return any text as one word, with quotes unless it is plain."""
-    return text if _NEEDS_NO_QUOTES.fullmatch(text) else "'" + text.replace("'", "'\\''") + "'"
+    return text if _NEEDS_NO_QUOTES.fullmatch(text) else _between_quotes(text)
+
+
+def _between_quotes(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
 
 
 def cookie(method: str, name: str) -> Source:

@@ -22,10 +22,7 @@ def render(session: AppSession, *, table: str, peers: str | None) -> list[str]:
     all that store, and of several cookies that an answer gives the first one is learnt. Conditions about a request
     cannot be asked any more when the answer is there; they are kept in a variable.
     """
-    cookies = [
-        TrackedCookie(session, table, name, f"sid{number}" if number > 1 else "sid")
-        for number, name in enumerate(session.cookies, start=1)
-    ]
+    cookies = [TrackedCookie(session, table, name, tag) for name, tag in zip(session.cookies, tags(session))]
     parts = (
         request_rules.acls, answer_rules.acls, request_rules.variables, request_rules.matches,
         answer_rules.store_given, answer_rules.store_sent,
@@ -35,6 +32,11 @@ def render(session: AppSession, *, table: str, peers: str | None) -> list[str]:
         *_off(session.ignored_conditions),
         *[line for part in parts for cookie in cookies for line in part(cookie)],
     ]
+
+
+def tags(session: AppSession) -> list[str]:
+    """Return how the names of each cookie's variables and ACLs begin; ``txn.TAG`` is the key of the request's id."""
+    return [f"sid{number}" if number > 1 else "sid" for number in range(1, len(session.cookies) + 1)]
 
 
 def _table(session: AppSession, peers: str | None) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
 from ansible_collections.ringmaster.webops.plugins.module_utils.sticky import appsession, capacity
+from ansible_collections.ringmaster.webops.plugins.module_utils.sticky.rules import tags
 from ansible_collections.ringmaster.webops.plugins.module_utils.sticky.session import AppSession
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.upstreams import DISTRIBUTION_CA_FILE
 
@@ -270,8 +271,7 @@ def _limit_lines(name: str, session: AppSession, around: Surroundings) -> list[s
     if not session.request_learn or not _limit(around):
         return []
     lines = []
-    for number in range(1, len(session.cookies) + 1):
-        sent = f"txn.sid{number if number > 1 else ''}"
+    for sent in (f"txn.{tag}" for tag in tags(session)):
         is_new = f"{{ var({sent}) -m found }} !{{ var({sent}),in_table({name}) }}"
         if session.ignored_conditions:
             is_new += " !sid_off"

@@ -110,9 +110,8 @@ def _files(foreign: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _defined_twice(kept: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Findings:
-    found = _foreign_names(kept)
-    only_there = _not_in(names, found)
-    twice = [name for name in found if name not in only_there]
+    lower = {name.lower() for name in names}
+    twice = [name for name in _foreign_names(kept) if name.lower() in lower]
     if not twice:
         return Findings()
     remedy = "Remove it there, or set take_over to replace"
