@@ -17,10 +17,35 @@ from typing import NamedTuple
 FILE = "file"
 CONFFILE = "conffile"
 DIRECTORY = "directory"
+SYMLINK = "symlink"
+FIFO = "fifo"
+CHARACTER_DEVICE = "character_device"
+BLOCK_DEVICE = "block_device"
 #: The database names the path and no more: a symbolic link, an empty directory, rarely something else.
 UNKNOWN = "unknown"
 #: The database has a digest for the path, but no package lists it.
 UNLISTED = "unlisted"
+
+
+class Recorded(NamedTuple):
+    """What a reference says about a path besides its type and digest; `None` is what it does not say.
+
+    ``mode`` are the permission bits (0o7777). ``owner`` and ``group`` are names (the root's own files say which number
+    is meant) or numbers. ``size`` is in bytes, ``device`` is the device number of a device file (`os.makedev`),
+    ``modified`` the modification time in seconds since 1970. ``capabilities`` is the text form of capabilities(7)
+    (``cap_net_raw=ep``), empty when the reference says that there are none. ``required`` is false for what may be
+    absent without harm (a ghost, a ``missingok`` file).
+    """
+
+    mode: int | None = None
+    owner: str | int | None = None
+    group: str | int | None = None
+    size: int | None = None
+    target: bytes | None = None
+    device: int | None = None
+    modified: int | None = None
+    capabilities: str | None = None
+    required: bool = True
 
 
 class Entry:
@@ -30,10 +55,21 @@ class Entry:
     ``listed`` is the name that the package gives it. ``kind`` is one of the constants above. ``digest`` is the expected
     digest in lower-case hexadecimal (32 digits MD5, 40 SHA-1, 64 SHA-256) or `None`; ``other_digests`` are what further
     owners say, where they disagree. ``undigested`` are owners that list the path and record no digest for it.
-    ``diverted_by`` is the package that moved the path here (``:`` for the local administrator).
+    ``diverted_by`` is the package that moved the path here (``:`` for the local administrator). ``recorded`` is what
+    is known about the path beyond that; `None` where the database knows nothing (dpkg's).
     """
 
-    __slots__ = ("digest", "diverted_by", "kind", "listed", "other_digests", "packages", "path", "undigested")
+    __slots__ = (
+        "digest",
+        "diverted_by",
+        "kind",
+        "listed",
+        "other_digests",
+        "packages",
+        "path",
+        "recorded",
+        "undigested",
+    )
 
     def __init__(self, path: bytes, listed: bytes, kind: str, package: str) -> None:
         """Make the entry of a first owner."""
@@ -45,6 +81,7 @@ class Entry:
         self.other_digests: tuple[bytes, ...] = ()
         self.undigested: tuple[str, ...] = ()
         self.diverted_by: str | None = None
+        self.recorded: Recorded | None = None
 
 
 class DatabaseProblem(NamedTuple):
