@@ -77,8 +77,8 @@ lab-programs: environment
 
 test-programs:
 	@$(setup) packages openssl shellcheck
-	@$(setup) optional-packages gnutls-bin nginx-light haproxy apache2
+	@$(setup) optional-packages gnutls-bin nginx-light haproxy apache2 rpm
 
 peers: test-programs
 	@$(setup) peers .venv-peers
-	@$(setup) optional-packages testssl.sh sslscan
+	@$(setup) optional-packages testssl.sh sslscan debsums
