@@ -36,6 +36,9 @@ PROFILES = {
     "old": ["TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"],
 }
 GRADES = {"modern": "A+", "intermediate": "A+", "old": "B"}
+#: What no client can find out. The profile `old` follows the server's order, and a server that does so prefers in
+#: TLS 1.2 the curve of its ECDSA certificate, which hides those that it likes less.
+HIDDEN: dict[str, set[str]] = {"modern": set(), "intermediate": set(), "old": {"groups.TLSv1.2"}}
 GROUPS = {
     "bookworm": ["x25519", "secp256r1", "secp384r1"],
     "trixie": ["X25519MLKEM768", "x25519", "secp256r1", "secp384r1"],
@@ -61,7 +64,7 @@ def profile(request: pytest.FixtureRequest, fleet: WebFleet) -> str:
 def measured(fleet: WebFleet, host: str, server_name: str = NAME) -> dict[str, Any]:
     anchors = certificate.Anchors(trust_store.read_anchors(str(fleet.directory / "pki" / "ca.pem")))
     scans = scan_targets(
-        [{"host": fleet.address(host), "server_name": server_name}], Options(vulnerability_tests="active")
+        [{"host": fleet.address(host), "server_name": server_name}], Options(vulnerability_tests="deep")
     )
     assessed = assess(scans, anchors, datetime.datetime.now(datetime.timezone.utc), Rules("6.0", (), "2009r"))
     results = assessed["results"]
@@ -87,7 +90,7 @@ def test_what_a_visitor_gets(fleet: WebFleet, profile: str, host: str) -> None:
     )
     assert offered == PROFILES[profile]
     assert result["grade"] == GRADES[profile], (result["caps"], result["warnings"])
-    assert result["grade_is_upper_bound"] is False, result["grade_missing_facts"]
+    assert set(result["grade_missing_facts"]) <= HIDDEN[profile]
     assert [group["name"] for group in result["groups"]] == GROUPS[HOSTS[host]]
     assert result["http"]["strict_transport_security"]["max_age_seconds"] == 63072000
     # No DHE and no 3DES anywhere; RSA key exchange and CBC in the profile `old` alone.
