@@ -25,7 +25,7 @@ options:
     description:
       - The settings - C(frontends), C(backends), C(peers), C(tls_profile), C(hsts_stage), C(hsts_include_subdomains),
         C(hsts_preload), C(security_headers), C(certificate_directory), C(json_access_log), C(anonymise_clients),
-        C(rate_limits) and C(defaults_extra), each as the variable of the role with that suffix.
+        C(rate_limits), C(global_extra) and C(defaults_extra), each as the variable of the role with that suffix.
       - C(groups) are those of the inventory; C(host) is the host's name, and C(load_balancers) has the addresses of the
         load balancers that share their sessions, by name, its own among them; C(memory_bytes) is the host's memory, or
         V(0); C(own_listeners) are sockets that the role opens for itself, each with C(address) and
@@ -38,6 +38,11 @@ options:
       - The result of the module C(ringmaster.webops.webserver_info), asked about the C(certificate_paths) that this
         filter returns.
       - Without it the settings are checked, and nothing is known of the certificates.
+    type: dict
+  hostvars:
+    description:
+      - The variables of the inventory's hosts, from which servers of a group get their addresses.
+      - A server without one goes by its name.
     type: dict
 """
 
@@ -69,8 +74,8 @@ _value:
     backends:
       description:
         - The backends as they were given, and with C(session_lines), which keep sessions, none without O(info);
-          C(acls), the ACLs among C(extra), which stand above them; C(servers), each with C(name), C(address) (null
-          where that is a variable of the host with that name), C(port) and C(parameters).
+          C(acls), the ACLs among C(extra), which stand above them; C(servers), each with C(name), C(address), C(port)
+          and C(parameters).
       type: list
       elements: dict
     peers:
@@ -119,6 +124,7 @@ _value:
     certificate_paths: [/etc/ssl/ringmaster/www]
 """
 
+from collections.abc import Mapping
 from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
@@ -127,10 +133,12 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.errors import We
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.haproxy_frontends import decide_frontends
 
 
-def haproxy_frontends(settings: dict[str, Any], *, info: dict[str, Any] | None = None) -> dict[str, Any]:
+def haproxy_frontends(
+    settings: dict[str, Any], *, info: dict[str, Any] | None = None, hostvars: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return what the frontends come to; see the documentation of the filter."""
     try:
-        return decide_frontends(settings, info=info)
+        return decide_frontends({**settings, "host_variables": hostvars or {}}, info=info)
     except WebopsError as error:
         raise AnsibleFilterError(f"haproxy_frontends: {error}") from error
 

@@ -13,8 +13,8 @@ short_description: Take a server behind HAProxy out for maintenance, and put it 
 version_added: 0.2.0
 description:
   - Sets the state and the weight of a server of a running HAProxy, by its runtime socket, in one backend or in all that
-    have it. The configuration is not touched. What was set is lost by a reload of HAProxy, unless its configuration has
-    C(server-state-file) and C(load-server-state-from-file).
+    have it. The configuration is not touched. What was set is lost by a restart of HAProxy, and by a reload unless its
+    configuration has C(server-state-file) and C(load-server-state-from-file), and somebody writes that file.
   - Before anything changes, every backend must be able to do without the server, see O(minimum_up). Servers that track
     it are reckoned with.
   - Maintenance begins with a drain - new visitors go elsewhere, open sessions have O(drain_timeout_seconds) to end.

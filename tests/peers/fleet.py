@@ -112,6 +112,24 @@ class Fleet:
         command = ["scp", "-q", "-F", str(self._place / "ssh_config"), str(file), f"{host}:{destination}"]
         subprocess.run(command, check=True, timeout=60, stdin=subprocess.DEVNULL)
 
+    def ansible(
+        self, playbook: Path, *options: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a playbook on the lab."""
+        program = str(Path(sys.executable).with_name("ansible-playbook"))
+        settings = {
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
+            "ANSIBLE_HOME": str(ROOT / ".ansible"),
+            "ANSIBLE_PIPELINING": "true",
+            "ANSIBLE_NOCOLOR": "true",
+            "ANSIBLE_FORKS": "6",
+            **(environment or {}),
+        }
+        return subprocess.run(
+            [program, f"--inventory={self._place / 'inventory.yml'}", *options, str(playbook)],
+            check=False, capture_output=True, text=True, timeout=900, env={**os.environ, **settings},
+        )  # fmt: skip
+
     def play(
         self, variables: Mapping[str, Mapping[str, Any]], *options: str, environment: Mapping[str, str] | None = None
     ) -> Play:
@@ -125,22 +143,8 @@ class Fleet:
         inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
         playbook = self.directory / "deploy.json"
         playbook.write_text(json.dumps(_PLAYBOOK), encoding="utf-8")
-        command = [
-            str(Path(sys.executable).with_name("ansible-playbook")),
-            f"--inventory={self._place / 'inventory.yml'}", f"--inventory={inventory}",
-            f"--limit={','.join(variables)}", *options, str(playbook),
-        ]  # fmt: skip
-        settings = {
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
-            "ANSIBLE_HOME": str(ROOT / ".ansible"),
-            "ANSIBLE_PIPELINING": "true",
-            "ANSIBLE_NOCOLOR": "true",
-            "ANSIBLE_FORKS": "6",
-            **(environment or {}),
-        }
-        done = subprocess.run(
-            command, check=False, capture_output=True, text=True, timeout=900, env={**os.environ, **settings}
-        )
+        limit = f"--limit={','.join(variables)}"
+        done = self.ansible(playbook, f"--inventory={inventory}", limit, *options, environment=environment)
         output = done.stdout + done.stderr
         recap = {row[0]: [int(number) for number in row[1:]] for row in _RECAP.findall(output)}
         assert set(recap) - {"localhost"} == set(variables), output

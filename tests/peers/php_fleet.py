@@ -10,10 +10,7 @@ Deployed by the roles, with certificates of the fleet's own authority, which the
 from __future__ import annotations
 
 import json
-import os
 import ssl
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -98,18 +95,7 @@ class PhpFleet(Fleet):
         playbook = self.directory / "server.json"
         chosen = {"haproxy_server_state": state, "haproxy_server_drain_timeout_seconds": 5}
         playbook.write_text(json.dumps([{**_SERVER, "hosts": host, "vars": chosen}]), encoding="utf-8")
-        command = [
-            str(Path(sys.executable).with_name("ansible-playbook")),
-            f"--inventory={ROOT / 'build/lab' / self.name / 'inventory.yml'}", str(playbook),
-        ]  # fmt: skip
-        settings = {
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
-            "ANSIBLE_HOME": str(ROOT / ".ansible"),
-            "ANSIBLE_NOCOLOR": "true",
-        }
-        done = subprocess.run(
-            command, check=False, capture_output=True, text=True, timeout=600, env={**os.environ, **settings}
-        )
+        done = self.ansible(playbook)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

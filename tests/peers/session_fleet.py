@@ -21,6 +21,8 @@ from peers.session_visitors import Door
 #: Servers and their ports; kinds of failover and the ports of their frontends, each with a backend ``app_KIND``.
 SERVERS = {"s1": 9001, "s2": 9002, "s3": 9003}
 FAILOVERS = {"return": 8001, "first_wins": 8002, "rebind": 8003}
+#: Other ways to the first server that each load balancer with servers of its own has, through itself, and their ports.
+WAYS = {"plain": 9101, "tls": 9201}
 
 _PATIENCE_SECONDS = 60.0
 _PAUSE_SECONDS = 0.2
@@ -45,32 +47,68 @@ class SessionFleet(Fleet):
                 self.send(host, ROOT / "tests/peers/session_server.py", "/srv/session_server.py")
                 for server in SERVERS:
                     self.start(server, [host])
-            address = self.address(home) if home else "127.0.0.1"
-            deployed = self.play({host: self._variables(address) for host in self.balancers})
-            assert not deployed.refusals, deployed.refusals
+            self.deploy(self.balancers)
         except BaseException:
             self.down()
             raise
 
-    def _variables(self, address: str) -> dict[str, Any]:
+    def deploy(self, hosts: Sequence[str], *, way: str = "", **changes: object) -> None:
+        """Deploy load balancers. ``way`` is another one to the first server, ``changes`` are variables of the role."""
+        deployed = self.play({host: {**self._variables(host, way), **changes} for host in hosts})
+        assert not deployed.refusals, deployed.refusals
+
+    def _variables(self, host: str, way: str) -> dict[str, Any]:
         """Return what is deployed: a frontend and a backend for each kind of failover."""
-        servers = [{"name": name, "address": address, "port": port} for name, port in SERVERS.items()]
-        session = {"cookie": "PHPSESSID", "timeout": "3h", "len": 64}
-        return {
+        has_own = host in self._homes
+        address = "127.0.0.1" if has_own else self.address(self._homes[0])
+        servers: list[dict[str, Any]] = [
+            {"name": name, "address": address, "port": port} for name, port in SERVERS.items()
+        ]
+        if way:
+            servers[0]["port"] = WAYS[way]
+        if way == "tls":
+            servers[0]["tls"] = {"ca_file": "/etc/ssl/ringmaster/ca.pem", "server_name": "{name}.ringmaster.test"}
+        session: dict[str, Any] = {"cookie": "PHPSESSID", "timeout": "3h", "len": 64}
+        frontends = [
+            {"name": kind, "binds": [{"port": port}], "default_backend": f"app_{kind}"}
+            for kind, port in FAILOVERS.items()
+        ]
+        backends: list[dict[str, Any]] = [
+            {
+                "name": f"app_{kind}", "app_session": {**session, "failover": kind}, "servers": servers,
+                "health_check": {"path": "/"},
+            }
+            for kind in FAILOVERS
+        ]  # fmt: skip
+        variables: dict[str, Any] = {
             "webserver": "haproxy",
             "haproxy_peers": {"ca_directory": str(self.directory / "peers")},
-            "haproxy_frontends": [
-                {"name": kind, "binds": [{"port": port}], "default_backend": f"app_{kind}"}
-                for kind, port in FAILOVERS.items()
-            ],
-            "haproxy_backends": [
-                {
-                    "name": f"app_{kind}", "app_session": {**session, "failover": kind}, "servers": servers,
-                    "health_check": {"path": "/"},
-                }
-                for kind in FAILOVERS
-            ],
-        }  # fmt: skip
+            "haproxy_frontends": frontends,
+            "haproxy_backends": backends,
+        }
+        return {**variables, **self._with_ways(host, variables)} if has_own else variables
+
+    def _with_ways(self, host: str, variables: dict[str, Any]) -> dict[str, Any]:
+        """Return what gives a load balancer the other ways, and lets its peers' port move."""
+        pki = self.directory / "pki"
+        first, port = next(iter(SERVERS.items()))
+        tls: dict[str, Any] = {"tls": True, "certificates": ["way"], "strict_sni": False}
+        frontends = [
+            {
+                "name": f"way_{way}", "default_backend": "way",
+                "binds": [{"address": "127.0.0.1", "port": way_port, **(tls if way == "tls" else {})}],
+            }
+            for way, way_port in WAYS.items()
+        ]  # fmt: skip
+        backend = {"name": "way", "servers": [{"name": "way", "address": "127.0.0.1", "port": port}]}
+        return {
+            "certificate_ca_directory": str(pki),
+            "certificate_certificates": [{"name": "way", "names": [f"{first}.ringmaster.test"]}],
+            "haproxy_ca_path": str(pki / "ca.pem"),
+            "haproxy_frontends": [*variables["haproxy_frontends"], *frontends],
+            "haproxy_backends": [*variables["haproxy_backends"], backend],
+            "haproxy_removed_names": ["127.0.0.1:1023", f"{self.address(host)}:1023"],
+        }
 
     def doors(self, kind: str) -> list[Door]:
         """Return where visitors of a kind of failover come in."""

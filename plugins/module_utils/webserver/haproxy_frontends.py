@@ -28,6 +28,8 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.haprox
     decide_backend,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.haproxy_peers import Peers, decide_peers
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.haproxy_preflight import check_together
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.haproxy_reloads import Needs, reload_needs
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.site_certificates import NAME_PATTERN
 
 RELEASE_DIRECTORY = "/etc/haproxy/ringmaster/current"
@@ -42,8 +44,6 @@ _PREFERS_CLIENTS = "prefer-client-ciphers"
 _JSON_LOG_MINIMUM = (2, 6)
 # Ends the JSON within a record: it is the one character that no value holds unescaped and no header of syslog has.
 _JSON_END = "\t"
-# Among the role's files, and in the release.
-_HOLD_PROGRAM = "hold.lua"
 
 
 @dataclass(frozen=True)
@@ -51,16 +51,19 @@ class Settings:
     """What holds for all frontends: the role's variables, without its prefix.
 
     ``load_balancers`` are the addresses of the group that the host is in, by name; ``host`` is the host's own name.
+    ``host_variables`` has the variables of each host of the inventory, which servers of a group get their address from.
     """
 
     frontends: Sequence[Mapping[str, Any]]
     backends: Sequence[Mapping[str, Any]] = ()
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    host_variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     own_listeners: Sequence[Mapping[str, Any]] = ()
     host: str = "localhost"
     load_balancers: Mapping[str, str] = field(default_factory=dict)
     peers: Mapping[str, Any] = field(default_factory=dict)
     rate_limits: Mapping[str, Any] = field(default_factory=dict)
+    global_extra: Sequence[str] = ()
     defaults_extra: Sequence[str] = ()
     memory_bytes: int = 0
     tls_profile: str = "intermediate"
@@ -89,7 +92,7 @@ def decide_frontends(given: Mapping[str, Any], *, info: Mapping[str, Any] | None
     _check_names("haproxy_backends", settings.backends)
     _check_names("haproxy_frontends", settings.frontends)
     peers = decide_peers(settings.peers, settings.host, settings.load_balancers)
-    hold = _hold(settings, info)
+    needs = reload_needs(RELEASE_DIRECTORY, settings.backends, settings.global_extra, info)
     around = Surroundings(
         settings.groups,
         peers.name,
@@ -97,7 +100,7 @@ def decide_frontends(given: Mapping[str, Any], *, info: Mapping[str, Any] | None
         settings.defaults_extra,
         settings.memory_bytes,
         info["version"] if info is not None else None,
-        bool(hold.files),
+        bool(needs.files),
     )
     backends = [decide_backend(backend, around) for backend in settings.backends]
     headers.transport_security(
@@ -107,9 +110,9 @@ def decide_frontends(given: Mapping[str, Any], *, info: Mapping[str, Any] | None
         obstacles=(),
     )
     decided = [_frontend(frontend, settings, info) for frontend in settings.frontends]
-    result = _collected(decided, backends, peers, settings, hold)
+    result = _collected(decided, backends, peers, settings, needs)
     if info is not None:
-        result["global_lines"] = [*_global_lines(settings, decided, info), *hold.lines]
+        result["global_lines"] = [*_global_lines(settings, decided, info), *needs.lines]
         _add_known_names(result["frontends"], decided)
     return result
 
@@ -344,33 +347,17 @@ def _is_older(info: Mapping[str, Any], minimum: tuple[int, int]) -> bool:
     return policy.parse_version(info["version"], "haproxy") < minimum
 
 
-# --- sessions
+# --- servers
 
 
-@dataclass(frozen=True)
-class _Hold:
-    """The program that has visitors wait for the table of sessions: its file, and the line that loads it."""
-
-    files: list[dict[str, Any]] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-
-def _hold(settings: Settings, info: Mapping[str, Any] | None) -> _Hold:
-    """Return what the backends need that keep sessions, or a warning where this HAProxy cannot have it."""
-    if info is None or all(backend.get("app_session") is None for backend in settings.backends):
-        return _Hold()
-    if "LUA" not in info["modules"]:
-        return _Hold(warnings=[_NO_HOLD])
-    file = {"path": _HOLD_PROGRAM, "src": _HOLD_PROGRAM, "mode": "0644"}
-    return _Hold([file], [f"lua-load {posixpath.join(RELEASE_DIRECTORY, _HOLD_PROGRAM)}"])
-
-
-_NO_HOLD = (
-    "app_session: this HAProxy is built without Lua, so that after a reload nobody waits until the new worker has the"
-    " table of sessions, and some requests of the first milliseconds go to another server. Install one with Lua, as"
-    " those of Debian and Ubuntu are."
-)
+def _addressed(backend: Mapping[str, Any], host_variables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a backend with an address for each server: its own, that of the host in the inventory, or its name."""
+    variable = (backend.get("server") or {}).get("address_variable", "ansible_host")
+    servers = [
+        {**one, "address": one["address"] or host_variables.get(one["name"], {}).get(variable) or one["name"]}
+        for one in backend["servers"]
+    ]
+    return {**backend, "servers": servers}
 
 
 # --- together
@@ -400,26 +387,27 @@ def _match_words(name: str) -> str:
 
 
 def _collected(
-    decided: Sequence[_Frontend], backends: Sequence[Backend], peers: Peers, settings: Settings, hold: _Hold
+    decided: Sequence[_Frontend], backends: Sequence[Backend], peers: Peers, settings: Settings, needs: Needs
 ) -> dict[str, Any]:
     certificates = [certificate for one in decided for certificate in one.certificates]
     files = {file["path"]: file for one in certificates for file in one.files}
     binds = [bind for one in decided for bind, _certificates in one.binds]
     sockets = [*binds, *settings.own_listeners, {"address": peers.address, "port": peers.port}]
     listeners = [_listener(bind.get("address", "*"), bind["port"]) for bind in sockets]
-    warnings = [*(one.warnings for one in decided), *(one.warnings for one in backends), peers.warnings, hold.warnings]
+    together = check_together([one.written for one in backends], settings.defaults_extra, settings.memory_bytes)
+    own = [*(one.warnings for one in decided), *(one.warnings for one in backends), peers.warnings, needs.warnings]
     return {
         "frontends": [one.written for one in decided],
-        "backends": [one.written for one in backends],
+        "backends": [_addressed(one.written, settings.host_variables) for one in backends],
         "peers": peers.as_dict(),
-        "files": [*files.values(), *peers.files, *hold.files],
+        "files": [*files.values(), *peers.files, *needs.files],
         "listeners": [dict(pair) for pair in dict.fromkeys(tuple(one.items()) for one in listeners)],
         "endpoints": _endpoints(decided),
         "names": sorted({name for one in certificates for name in one.names}),
         "certificate_paths": sorted({one.path for one in certificates}),
         "missing_certificates": sorted({one.path for one in certificates if not one.facts}),
         "referred_certificates": _referred(certificates),
-        "warnings": list(dict.fromkeys(itertools.chain.from_iterable(warnings))),
+        "warnings": list(dict.fromkeys(itertools.chain(*own, together))),
     }
 
 

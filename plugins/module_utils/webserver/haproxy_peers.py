@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.site_c
 _RELEASE_DIRECTORY = "/etc/haproxy/ringmaster/current"
 _PAIR, _AUTHORITY = "peers/peer.pem", "peers/ca.pem"
 _LOOPBACK = "127.0.0.1"
+_EVERY_IPV4 = "*"
 # No public authority signs for this top-level domain: it is reserved for private use.
 _OWN_DOMAIN = "peers.haproxy.internal"
 
@@ -61,9 +62,9 @@ def decide_peers(given: Mapping[str, Any], own_name: str, addresses: Mapping[str
 
     Raises InvalidInputError for what cannot be, or would let strangers in unasked.
     """
-    _check(given, own_name)
-    members = {name: address or name for name, address in addresses.items()} if len(addresses) > 1 else {}
-    address = str(given.get("address") or _own_address(members.get(own_name, _LOOPBACK)))
+    _check(given, [own_name, *addresses])
+    members = {name: _plain(name, address or name) for name, address in addresses.items()} if len(addresses) > 1 else {}
+    address = _plain(own_name, given.get("address") or _own_address(members.get(own_name, _LOOPBACK)))
     is_local = all(map(_is_loopback, [address, *members.values()]))
     if members and not is_local and _is_loopback(address):
         raise InvalidInputError(
@@ -75,14 +76,8 @@ def decide_peers(given: Mapping[str, Any], own_name: str, addresses: Mapping[str
     uses_tls = given["tls"] if given.get("tls") is not None else not is_local
     name, port = str(given.get("name", "ringmaster")), int(given.get("port", 1023))
     warnings = [] if uses_tls or is_local else [_PLAIN.format(address=address, port=port)]
-    servers = [
-        {
-            "name": member,
-            "address": None if member == own_name else where,
-            "parameters": f" verifyhost {_expected_name(given, member)}" if uses_tls and member != own_name else "",
-        }
-        for member, where in (members or {own_name: address}).items()
-    ]
+    warnings += _about_names(members, own_name, listens_everywhere=address == _EVERY_IPV4 and not given.get("address"))
+    servers = _servers(given, own_name, members or {own_name: address}, uses_tls=uses_tls)
     if not uses_tls:
         return Peers(name, address, port, "", servers, warnings=warnings)
     own = {} if given.get("certificate") else _own_files(given, own_name)
@@ -91,7 +86,21 @@ def decide_peers(given: Mapping[str, Any], own_name: str, addresses: Mapping[str
         {"path": _PAIR, "src": pair, "mode": "0600", "sensitive": True},
         {"path": _AUTHORITY, "src": authority, "mode": "0644"},
     ]
-    return Peers(name, address, port, _TLS, servers, own, files)
+    return Peers(name, address, port, _TLS, servers, own, files, warnings)
+
+
+def _servers(
+    given: Mapping[str, Any], own_name: str, members: Mapping[str, str], *, uses_tls: bool
+) -> list[dict[str, Any]]:
+    """Return the lines of the members; that of the host itself has no address, because it has a ``bind``."""
+    return [
+        {
+            "name": member,
+            "address": None if member == own_name else where,
+            "parameters": f" verifyhost {_expected_name(given, member)}" if uses_tls and member != own_name else "",
+        }
+        for member, where in members.items()
+    ]
 
 
 _TLS = (
@@ -104,12 +113,23 @@ _PLAIN = (
 )
 
 
-def _check(given: Mapping[str, Any], own_name: str) -> None:
+_NAMED = (
+    "haproxy_peers: {names} are known by name. HAProxy asks for the address of a peer once, when it starts or reloads,"
+    " and does not start while nobody can tell. Name a variable with addresses: haproxy_peers.address_variable."
+)
+_EVERYWHERE = (
+    "haproxy_peers: {own} is known by name, so its peer listens on every IPv4 address. Give haproxy_peers.address: an"
+    " address of the host, or `::` for every one of IPv6 and IPv4."
+)
+
+
+def _check(given: Mapping[str, Any], names: Iterable[str]) -> None:
     if given.get("tls") not in (None, True, False):
         raise InvalidInputError(
             f"haproxy_peers.tls {given['tls']!r}", "this is neither true nor false", "Use one of them"
         )
-    for what, name in (("haproxy_peers.name", given.get("name", "ringmaster")), ("inventory name", own_name)):
+    inventory = (("inventory name", name) for name in names)
+    for what, name in (("haproxy_peers.name", given.get("name", "ringmaster")), *inventory):
         if not isinstance(name, str) or not NAME_PATTERN.fullmatch(name):
             raise InvalidInputError(
                 f"{what} {name!r}",
@@ -137,18 +157,43 @@ def _refuse_shared_address(members: Mapping[str, str]) -> None:
             )
 
 
-def _own_address(address: str) -> str:
+def _about_names(members: Mapping[str, str], own_name: str, *, listens_everywhere: bool) -> list[str]:
+    """Warn about members that are known by a name, which somebody must resolve."""
+    named = [where for name, where in members.items() if name != own_name and _address(where) is None]
+    warnings = [_NAMED.format(names=", ".join(named))] if named else []
+    return [*warnings, _EVERYWHERE.format(own=own_name)] if listens_everywhere else warnings
+
+
+def _plain(member: str, address: str) -> str:
+    """Return an address without brackets, or a name; raise InvalidInputError for anything else."""
+    found = _address(address)
+    if found is None and address != _EVERY_IPV4 and not NAME_PATTERN.fullmatch(address):
+        raise InvalidInputError(
+            f"haproxy_peers: address {address!r} of {member}",
+            "this is neither an address nor a name",
+            "Write it without a port: that is haproxy_peers.port",
+        )
+    return str(found or address)
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address that a text is, with brackets or without; None where it is a name."""
     try:
-        return str(ipaddress.ip_address(address.strip("[]")))
+        return ipaddress.ip_address(text[1:-1] if text[:1] + text[-1:] == "[]" else text)
     except ValueError:
-        return _LOOPBACK if address == "localhost" else "*"
+        return None
+
+
+def _own_address(address: str) -> str:
+    """Return where the host listens that the others know by this address."""
+    if _address(address) is not None:
+        return address
+    return _LOOPBACK if address == "localhost" else _EVERY_IPV4
 
 
 def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address.strip("[]")).is_loopback
-    except ValueError:
-        return address == "localhost"
+    found = _address(address)
+    return address == "localhost" if found is None else found.is_loopback
 
 
 def _expected_name(given: Mapping[str, Any], member: str) -> str:

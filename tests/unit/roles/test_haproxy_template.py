@@ -261,3 +261,11 @@ def test_haproxy_itself_accepts_all_of_it_together(tmp_path: Path) -> None:
         [str(PROGRAM), "-c", "-dW", "-f", str(configuration)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("given", "bits"), [({}, 64), ({"ipv6_prefix_length": 128}, 128)])
+def test_limits_count_a_visitor_by_the_network_that_a_provider_gives_them(
+    tmp_path: Path, given: dict[str, int], bits: int
+) -> None:
+    lines = sections(render(tmp_path, {"haproxy_rate_limits": {"connections": 9, **given}}))["frontend plain"]
+    assert f"tcp-request connection track-sc2 src,ipmask(32,{bits}) table ringmaster-rates" in lines

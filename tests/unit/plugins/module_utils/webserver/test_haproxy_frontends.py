@@ -311,3 +311,27 @@ def test_without_lua_sessions_are_kept_all_the_same() -> None:
     assert result["files"] == []
     assert not [line for line in [*result["global_lines"], *result["backends"][0]["session_lines"]] if "lua" in line]
     assert any("without Lua" in warning for warning in result["warnings"])
+
+
+# --- servers
+
+
+@pytest.mark.parametrize(
+    ("server", "address"),
+    [
+        ({}, "192.0.2.7"),
+        ({"address_variable": "internal"}, "10.0.0.7"),
+        ({"address_variable": "nobody_set_it"}, "web1"),
+    ],
+)
+def test_a_server_of_a_group_has_the_address_of_its_host(server: dict[str, Any], address: str) -> None:
+    backend = {"name": "app", "servers_group": "web", "server": {"port": 80, **server}}
+    variables = {"web1": {"ansible_host": "192.0.2.7", "internal": "10.0.0.7"}}
+    result = decide(groups={"web": ["web1"]}, backends=[backend], host_variables=variables)
+    assert [one["address"] for one in result["backends"][0]["servers"]] == [address]
+
+
+def test_a_server_with_an_address_keeps_it() -> None:
+    backend = {"name": "app", "servers": [{"name": "web1", "address": "192.0.2.9", "port": 80}]}
+    result = decide(backends=[backend], host_variables={"web1": {"ansible_host": "192.0.2.7"}})
+    assert result["backends"][0]["servers"][0]["address"] == "192.0.2.9"

@@ -120,6 +120,37 @@ def test_two_load_balancers_with_one_address_are_refused() -> None:
         decide({"lb1": "127.0.0.1", "lb2": "127.0.0.2", "lb3": "127.0.0.1"})
 
 
-def test_a_name_that_haproxy_cannot_read_is_said() -> None:
+@pytest.mark.parametrize(("own", "addresses"), [("lb 1", {}), ("lb2", {"lb2": "192.0.2.2", "lb 1": "192.0.2.1"})])
+def test_a_name_that_haproxy_cannot_read_is_said_whosever_it_is(own: str, addresses: dict[str, str]) -> None:
     with pytest.raises(InvalidInputError, match="inventory name 'lb 1'"):
-        decide_peers({}, "lb 1", {})
+        decide_peers({}, own, addresses)
+
+
+def test_addresses_may_be_in_brackets() -> None:
+    peers = decide({"lb1": "[2001:db8::1]", "lb2": "[2001:DB8:0::2]"})
+    assert (peers.address, peers.servers[1]["address"]) == ("2001:db8::1", "2001:db8::2")
+    assert decide(address="[::1]").address == "::1"
+
+
+def test_the_same_address_is_the_same_however_it_is_written() -> None:
+    with pytest.raises(InvalidInputError, match="both have the address 2001:db8::1"):
+        decide({"lb1": "[2001:db8::1]", "lb2": "2001:DB8:0::1"})
+
+
+@pytest.mark.parametrize("address", ["192.0.2.2:1023", "[2001:db8::2", "lb2;x", "2001:db8::2]:1023"])
+def test_what_is_neither_an_address_nor_a_name_is_said(address: str) -> None:
+    with pytest.raises(InvalidInputError, match=re.escape(f"haproxy_peers: address {address!r} of lb2")):
+        decide({**TWO, "lb2": address})
+
+
+def test_names_are_warned_about_because_somebody_must_resolve_them() -> None:
+    (said,) = decide({**TWO, "lb2": "lb2.example.org"}).warnings
+    assert "lb2.example.org are known by name" in said
+    assert decide(TWO).warnings == []
+
+
+def test_a_host_with_a_name_says_that_it_listens_on_ipv4_alone() -> None:
+    named = {**TWO, "lb1": "lb1.example.org"}
+    (said,) = decide(named).warnings
+    assert "every IPv4 address" in said
+    assert decide(named, address="192.0.2.1").warnings == []
