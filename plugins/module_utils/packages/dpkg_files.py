@@ -15,6 +15,7 @@ import fnmatch
 import re
 from typing import NamedTuple
 
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.complaints import Complaints, take_ending
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import PathFilter, text
 
 WANTS = ("unknown", "install", "hold", "deinstall", "purge")
@@ -40,6 +41,7 @@ _ARCHITECTURE = re.compile(r"^[a-z0-9][a-z0-9-]*$")
 _CONFFILE = re.compile(r"^(/.*) (newconffile|[0-9a-f]{32})((?: (?:obsolete|remove-on-upgrade))*)$")
 _PLAIN_DIGESTS = re.compile(rb"(?:[0-9a-f]{32}  [^/.\0\n][^\0\n]*\n)*")
 _DIGEST_LINE = re.compile(rb"^(\\?)([0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32}) [ *]?(?:\./|/)?(.+)$", re.DOTALL)
+_OVERRIDE = re.compile(rb"^(#[0-9]{1,10}|[^# ][^ ]*) (#[0-9]{1,10}|[^# ][^ ]*) ([0-7]{1,5}) (/.*[^\r])$")
 _ESCAPE = re.compile(rb"\\([\\nr])")
 
 
@@ -76,31 +78,23 @@ class Diversion(NamedTuple):
     owner: str
 
 
-class Complaints:
-    """Complaints about one file, those of one kind counted together with the first line that showed it."""
+class Override(NamedTuple):
+    """What the administrator has set for a path instead of what its package holds; the names as in `Recorded`."""
 
-    def __init__(self) -> None:
-        """Begin without complaints."""
-        self._seen: dict[str, list[int]] = {}  # the first line, and how many in all
-
-    def add(self, what: str, line: int) -> None:
-        """Note that a line (counted from 1) is wrong in some way."""
-        self._seen.setdefault(what, [line, 0])[1] += 1
-
-    def sentences(self) -> list[str]:
-        """Return one sentence for each kind."""
-        return [
-            f"line {first} {what}" if count == 1 else f"line {first} {what}, and {count - 1} more like it"
-            for what, (first, count) in self._seen.items()
-        ]
+    owner: str | int
+    group: str | int
+    mode: int
 
 
-def parse_status(data: bytes, journal: bool = False) -> tuple[list[Package], list[str]]:
-    """Parse ``status``, or a fragment of its journal in ``updates``. Returns the sound packages, and complaints."""
+def parse_status(data: bytes, journal: bool = False, status: str = "") -> tuple[list[Package], list[str]]:
+    """Parse ``status``, or a fragment of its journal in ``updates``. Returns the sound packages, and complaints.
+
+    ``status`` is what a paragraph means that has no such field.
+    """
     complaints = Complaints()
     packages: list[Package] = []
-    for line, fields in _paragraphs(data, complaints):
-        package = _package(fields, line, complaints)
+    for line, fields in paragraphs(data, complaints):
+        package = _package({"status": status, **fields}, line, complaints)
         if package is not None:
             packages.append(package)
     sentences = complaints.sentences()
@@ -111,9 +105,9 @@ def parse_status(data: bytes, journal: bool = False) -> tuple[list[Package], lis
     return packages, sentences
 
 
-def _paragraphs(data: bytes, complaints: Complaints) -> list[tuple[int, dict[str, str]]]:
+def paragraphs(data: bytes, complaints: Complaints) -> list[tuple[int, dict[str, str]]]:
     """Split RFC 822 style paragraphs; returns each with the number of its first line."""
-    paragraphs: list[tuple[int, dict[str, str]]] = []
+    found: list[tuple[int, dict[str, str]]] = []
     fields: dict[str, str] = {}
     start, name = 1, ""
     for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n"), 1):
@@ -122,7 +116,7 @@ def _paragraphs(data: bytes, complaints: Complaints) -> list[tuple[int, dict[str
             name = ""
         elif not line.strip(" \t"):
             if fields:
-                paragraphs.append((start, fields))
+                found.append((start, fields))
             fields, name = {}, ""
         elif line[0] in " \t":
             if not name:
@@ -133,8 +127,8 @@ def _paragraphs(data: bytes, complaints: Complaints) -> list[tuple[int, dict[str
             start = start if fields else number
             name = _add_field(line, number, fields, complaints)
     if fields:
-        paragraphs.append((start, fields))
-    return paragraphs
+        found.append((start, fields))
+    return found
 
 
 def _add_field(line: str, number: int, fields: dict[str, str], complaints: Complaints) -> str:
@@ -216,7 +210,7 @@ def by_identity(found: list[Package]) -> tuple[dict[tuple[str, str], Package], l
 def parse_conffiles(data: bytes) -> tuple[list[bytes], list[str]]:
     """Parse a package's ``.conffiles``: one path a line. Those to be removed on upgrade are no files of the package."""
     lines = data.split(b"\n")
-    sentences = _ending(lines)
+    sentences = take_ending(lines)
     complaints = Complaints()
     paths = []
     for number, line in enumerate(lines, 1):
@@ -231,7 +225,7 @@ def parse_conffiles(data: bytes) -> tuple[list[bytes], list[str]]:
 def parse_list(data: bytes) -> tuple[list[bytes], list[str]]:
     """Parse a package's ``.list``: one absolute path a line. Returns the paths but for the root itself."""
     lines = data.split(b"\n")
-    sentences = _ending(lines)
+    sentences = take_ending(lines)
     if (
         b"\0" not in data
         and b"\r\n" not in data
@@ -269,7 +263,7 @@ def parse_md5sums(data: bytes) -> tuple[dict[bytes, bytes], list[str]]:
     complaints = Complaints()
     digests: dict[bytes, bytes] = {}
     lines = data.split(b"\n")
-    sentences = _ending(lines)
+    sentences = take_ending(lines)
     for number, line in enumerate(lines, 1):
         match = _DIGEST_LINE.match(line)
         if b"\0" in line:
@@ -289,7 +283,7 @@ def parse_diversions(data: bytes) -> tuple[dict[bytes, Diversion], list[str]]:
     if not data:
         return {}, []
     lines = data.split(b"\n")
-    sentences = _ending(lines)
+    sentences = take_ending(lines)
     if len(lines) % 3:
         sentences.append("its number of lines is not a multiple of three")
     complaints = Complaints()
@@ -307,19 +301,28 @@ def parse_diversions(data: bytes) -> tuple[dict[bytes, Diversion], list[str]]:
     return diversions, complaints.sentences() + sentences
 
 
-def parse_statoverride(data: bytes) -> list[str]:
-    """Check the syntax of ``statoverride`` (user, group, octal mode, path). Returns complaints."""
+def parse_statoverride(data: bytes) -> tuple[dict[bytes, Override], list[str]]:
+    """Parse ``statoverride`` (user, group, octal mode, path; ``#`` before a number). Returns path -> override."""
     if not data:
-        return []
+        return {}, []
     lines = data.split(b"\n")
-    sentences = _ending(lines)
+    sentences = take_ending(lines)
     complaints = Complaints()
+    overrides: dict[bytes, Override] = {}
     for number, line in enumerate(lines, 1):
+        match = _OVERRIDE.match(line)
         if b"\0" in line:
             complaints.add("contains NUL bytes", number)
-        elif not re.match(rb"^[^ ]+ [^ ]+ [0-7]{1,5} /.*[^\r]$", line):
+        elif match is None:
             complaints.add("is not user, group, mode and path", number)
-    return complaints.sentences() + sentences
+        else:
+            owner, group, mode, path = match.groups()
+            overrides[path] = Override(_account(owner), _account(group), int(mode, 8) & 0o7777)
+    return overrides, complaints.sentences() + sentences
+
+
+def _account(name: bytes) -> str | int:
+    return int(name[1:]) if name.startswith(b"#") else text(name)
 
 
 def parse_path_filters(data: bytes) -> list[PathFilter]:
@@ -333,20 +336,24 @@ def parse_path_filters(data: bytes) -> list[PathFilter]:
     return filters
 
 
+def parse_locale_purge(data: bytes) -> list[PathFilter]:
+    """Return the rules that localepurge's ``/etc/locale.nopurge`` comes to: all locales go but for those it lists.
+
+    With ``USE_DPKG`` it has dpkg leave them out, by dpkg's own configuration; with ``NEEDSCONFIGFIRST`` it is idle.
+    """
+    words = {line.strip() for line in data.split(b"\n")}
+    locales = sorted(word for word in words if re.fullmatch(rb"[a-z]{2,3}(?:[_@.][A-Za-z0-9_@.-]*)?", word))
+    if not locales or b"NEEDSCONFIGFIRST" in words or b"USE_DPKG" in words:
+        return []
+    trees = rb"locale|gnome/help/[^/]+|doc/kde/HTML" + (rb"|man" if b"MANDELETE" in words else b"")
+    prefix = rb"/usr/share/(?:" + trees + rb")/"
+    kept = b"|".join(re.escape(locale) for locale in locales)
+    return [
+        PathFilter(re.compile(prefix + rb"[a-z]{2,3}(?:[_@.][^/]*)?/.", re.DOTALL), False),
+        PathFilter(re.compile(prefix + rb"(?:" + kept + rb")/.", re.DOTALL), True),
+    ]
+
+
 def glob(pattern: bytes) -> re.Pattern[bytes]:
     """Compile a glob as dpkg means it: ``*`` also matches a slash (fnmatch(3) without FNM_PATHNAME)."""
     return re.compile(fnmatch.translate(pattern.decode("latin-1")).encode("latin-1"))
-
-
-def describe(path: bytes) -> str:
-    """Return a path for a message: as text, and cut when it is absurdly long."""
-    shown = text(path)
-    return shown if len(shown) <= 200 else shown[:200] + "..."
-
-
-def _ending(lines: list[bytes]) -> list[str]:
-    """Take the last line off the lines of a file: it is empty, or cut off and not to be believed. Say what it was."""
-    last = lines.pop()
-    if last:
-        return ["it does not end in a newline: it is truncated"]
-    return [] if lines else ["it is empty"]

@@ -13,8 +13,10 @@ import pytest
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_files import (
     Conffile,
     Diversion,
+    Override,
     parse_diversions,
     parse_list,
+    parse_locale_purge,
     parse_md5sums,
     parse_path_filters,
     parse_statoverride,
@@ -123,8 +125,20 @@ def test_diversions() -> None:
 
 
 def test_statoverride() -> None:
-    assert parse_statoverride(b"root messagebus 4754 /usr/bin/a b\n#0 #12 755 /b\n") == []
-    assert parse_statoverride(b"root root 999 /a\n") == ["line 1 is not user, group, mode and path"]
+    expected = {b"/usr/bin/a b": Override("root", "messagebus", 0o4754), b"/b": Override(0, 12, 0o755)}
+    data = b"root messagebus 4754 /usr/bin/a b\n#0 #12 755 /b\n"
+    assert parse_statoverride(data) == (expected, [])
+    assert parse_statoverride(b"") == ({}, [])
+    assert parse_statoverride(data + b"root ro") == (expected, ["it does not end in a newline: it is truncated"])
+
+
+@pytest.mark.parametrize(
+    "line", [b"root root 999 /a", b"root root 755 a", b"root 755 /a", b"#x root 755 /a", b"a\0 b 1 /c"]
+)
+def test_what_is_no_override_is_named(line: bytes) -> None:
+    overrides, complaints = parse_statoverride(b"root root 644 /etc\n" + line + b"\n")
+    assert list(overrides) == [b"/etc"]
+    assert complaints[0].startswith("line 2 ")
 
 
 @pytest.mark.parametrize(
@@ -141,6 +155,28 @@ def test_the_last_path_filter_that_matches_decides(path: bytes, absent_is_fine: 
     assert left_out(path, parse_path_filters(rules + b"path-include = /usr/share/doc/*/copyright\n")) is absent_is_fine
 
 
+@pytest.mark.parametrize(
+    ("path", "absent_is_fine"),
+    [
+        (b"/usr/share/locale/fr/LC_MESSAGES/x.mo", True),
+        (b"/usr/share/locale/de/LC_MESSAGES/x.mo", False),
+        (b"/usr/share/locale/de_AT/LC_MESSAGES/x.mo", True),
+        (b"/usr/share/locale/locale.alias", False),
+        (b"/usr/share/man/fr/man1/ls.1.gz", True),
+        (b"/usr/share/man/man1/ls.1.gz", False),
+        (b"/usr/share/zoneinfo/fr/x", False),
+    ],
+)
+def test_localepurge_takes_away_the_locales_that_are_not_listed(path: bytes, absent_is_fine: bool) -> None:
+    configuration = b"# comment\nMANDELETE\nDONTBOTHERNEWLOCALE\nde\nen_GB.UTF-8\n"
+    assert left_out(path, parse_locale_purge(configuration)) is absent_is_fine
+
+
+@pytest.mark.parametrize("configuration", [b"", b"de\nNEEDSCONFIGFIRST\n", b"de\nUSE_DPKG\n", b"MANDELETE\n"])
+def test_localepurge_that_does_nothing_excuses_nothing(configuration: bytes) -> None:
+    assert parse_locale_purge(configuration) == []
+
+
 def test_no_parser_raises_on_any_bytes() -> None:
     seeds = [PARAGRAPH + b"\n", MD5 + b"  a\n", b"/.\n/a\n", b"/a\n/b\nc\n", b"root root 755 /a\n", b"path-exclude=[\n"]
     for _round in range(300):
@@ -150,3 +186,4 @@ def test_no_parser_raises_on_any_bytes() -> None:
         for parser in (parse_status, parse_md5sums, parse_list, parse_diversions, parse_statoverride):
             parser(bytes(data))
         parse_path_filters(bytes(data))
+        parse_locale_purge(bytes(data))
