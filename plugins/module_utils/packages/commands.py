@@ -1,0 +1,124 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Programs of the package manager, run without a shell, in a bounded time, with a bounded output."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.errors import MeasurementError
+
+MAX_OUTPUT_BYTES = 1024 * 1024
+_CHUNK_BYTES = 64 * 1024
+#: What of this process's own environment a program may know: how the network is reached.
+_PASSED_ON = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Output(NamedTuple):
+    """How a program ended, and the beginning of what it wrote (at most `MAX_OUTPUT_BYTES` of each)."""
+
+    status: int
+    stdout: bytes
+    stderr: str
+
+
+def run(
+    argv: Sequence[str], timeout_seconds: float, environment: Mapping[str, str] | None = None, directory: str = "/"
+) -> Output:
+    """Run a program to its end, and return how it ended; what it writes beyond a limit is dropped.
+
+    ``environment`` is added to a plain one (C locale, UTC, the proxies of this process). Raises `MeasurementError`
+    when the program cannot be started, or has not ended in time; then it and what it started are ended.
+    """
+    with started(argv, environment, directory, subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        texts = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
+        deadline = time.monotonic() + timeout_seconds
+        for descriptor, data in _chunks(set(texts), deadline, argv[0]):
+            kept = texts[descriptor]
+            kept += data[: MAX_OUTPUT_BYTES - len(kept)]
+        try:
+            status = process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired as error:
+            raise _too_slow(argv[0]) from error
+        stdout, stderr = texts.values()
+        return Output(status, bytes(stdout), stderr.decode("utf-8", "replace"))
+
+
+def stream(argv: Sequence[str], deadline: float) -> Generator[bytes, None, None]:
+    """Yield what a program writes to its standard output, piece by piece.
+
+    ``deadline`` is a reading of `time.monotonic`. Raises `MeasurementError` when it cannot be started, takes longer, or
+    ends with another status than 0. The program does not outlive the iteration.
+    """
+    with started(argv, None, "/", subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        for _descriptor, data in _chunks({process.stdout.fileno()}, deadline, argv[0]):
+            yield data
+        try:
+            status = process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired as error:
+            raise _too_slow(argv[0]) from error
+        if status:
+            raise MeasurementError(argv[0], f"it ended with status {status}", "Run it by hand to see why")
+
+
+@contextlib.contextmanager
+def started(
+    argv: Sequence[str], environment: Mapping[str, str] | None, directory: str, errors: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a program in a process group of its own, which is ended with the block."""
+    passed_on = {name: value for name, value in os.environ.items() if name.lower() in _PASSED_ON}
+    plain = {"PATH": PATH, "LC_ALL": "C", "TZ": "UTC", "HOME": "/nonexistent"}
+    try:
+        process = subprocess.Popen(  # pylint: disable=ansible-bad-function,consider-using-with
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd=directory,
+            env={**passed_on, **plain, **(environment or {})},
+            start_new_session=True,
+        )
+    except OSError as error:
+        reason = f"it cannot be started: {error.strerror}"
+        raise MeasurementError(argv[0], reason, "Install the package that has it, or repair it") from error
+    with process:
+        try:
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _chunks(descriptors: set[int], deadline: float, name: str) -> Iterator[tuple[int, bytes]]:
+    """Read from pipes until all have ended."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    while descriptors:
+        left = deadline - time.monotonic()
+        ready = poll.poll(left * 1000) if left > 0 else []
+        if not ready:
+            raise _too_slow(name)
+        for descriptor, _event in ready:
+            data = os.read(descriptor, _CHUNK_BYTES)
+            if data:
+                yield descriptor, data
+            else:
+                poll.unregister(descriptor)
+                descriptors.remove(descriptor)
+
+
+def _too_slow(name: str) -> MeasurementError:
+    return MeasurementError(name, "it did not end in time", "Look at what keeps the host or its network busy")
