@@ -13,14 +13,20 @@ short_description: Find the files of an operating system that are not what its p
 version_added: 0.1.0
 description:
   - Compares every file that the installed packages list with what is on disk. Finds changed content, missing files,
-    directories and links, files of another type, and files that cannot be read.
+    directories and links, files of another type, and files that cannot be read; and, as far as the reference records
+    them, another mode, owner, link target, device number or other capabilities.
   - The package database lies on the same disk. It is checked first, and its damage is reported as such in
     RV(database_problems). What could not be verified, and why, is part of the result in RV(coverage), so that silence
     never means that all is well.
-  - Reads C(dpkg) databases (Debian and Ubuntu). Runs no command, takes no lock, opens nothing but regular files, and
-    follows no link out of O(root).
-  - What a database does not record cannot be verified (see RV(coverage)). With C(dpkg), a file list that has lost
-    nothing but symbolic links and directories cannot be told from a whole one.
+  - Reads the databases of C(dpkg) (Debian and Ubuntu), C(rpm) and Gentoo's Portage; a root with several of them is
+    verified against all. Takes no lock, opens nothing but regular files, and follows no link out of O(root).
+  - A package transaction that runs meanwhile is noticed, and what it changes is verified again, a few times. What still
+    moves then is counted in RV(coverage).
+  - What a reference does not record cannot be verified (see RV(coverage)). With the database of C(dpkg), a file list
+    that has lost nothing but symbolic links and directories cannot be told from a whole one; with O(reference=archive)
+    it can.
+  - Is gentle to what else runs on the host - it reads in the idle class of I/O and with a lower priority, and not
+    faster than O(max_rate).
   - Needs no privileges. What only root may read is counted in RV(coverage) when run as another user.
 extends_documentation_fragment:
   - ringmaster.webops.attributes
@@ -31,7 +37,7 @@ attributes:
     support: full
     details:
       - This module only reads, so check mode changes nothing about what it does, but for O(report_path), which is not
-        written.
+        written, and O(manifest_path).
 options:
   root:
     description:
@@ -67,6 +73,56 @@ options:
     type: str
     choices: [report, ignore]
     default: report
+  reference:
+    description:
+      - What files are compared with.
+      - V(database) is the package database of O(root). That of C(dpkg) holds no more of a file than an MD5 digest.
+      - V(archive) is the package itself, in exactly the installed version, out of the package cache,
+        O(package_directories) or the archives that O(root) is configured for, verified by their signatures. It knows
+        SHA-256, size, mode, owner and link targets. Packages that cannot be had are compared with the database, and
+        counted in RV(coverage). For C(dpkg) alone; downloads into a private directory below C(/var/tmp).
+    type: str
+    choices: [database, archive]
+    default: database
+    version_added: 0.2.0
+  archive_sources:
+    description:
+      - With O(reference=archive), further package sources, as lines of sources.list, beside those of O(root).
+      - They must be signed by a keyring of O(root).
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
+  package_directories:
+    description:
+      - With O(reference=archive), directories on the host with packages, such as were fetched from another host. The
+        package cache of O(root) is looked at in any case.
+    type: list
+    elements: path
+    default: []
+    version_added: 0.2.0
+  read:
+    description:
+      - How files are read.
+      - V(cached) - through the page cache, as programs do. It hides what happened to the disk since.
+      - V(uncached) - from the disk, past the page cache of this kernel. Caches below it (of a hypervisor, of a disk, of
+        the file behind a loop device) are not passed.
+      - V(both) - both, compared. What is good in the cache and bad on the disk will break at the next boot (class
+        V(cached_good_disk_bad)), what is bad in the cache and good on the disk is healed by it
+        (V(cached_bad_disk_good)).
+      - That a file was read from the disk is claimed only for file systems known to do so - ext2, ext3 and ext4 (for
+        files without encryption, verity, or data in the journal or the inode) and XFS. On others the page cache is
+        dropped first as far as the kernel lets one, and RV(coverage) says V(unproven), and why.
+    type: str
+    choices: [cached, uncached, both]
+    default: cached
+    version_added: 0.2.0
+  max_rate:
+    description:
+      - How many bytes per second all processes together may read. Takes a unit, such as V(20M). At least V(64K).
+      - There is no limit by default.
+    type: bytes
+    version_added: 0.2.0
   jobs:
     description:
       - Number of processes that read files at the same time. The default is the number of CPUs that the module may use.
@@ -83,6 +139,22 @@ options:
         first), V(database_problem) or V(finding).
       - Its directory must exist. The file is written with mode 0600, and in one go.
     type: path
+  manifest_path:
+    description:
+      - File on the host to write to what was measured of every file, as gzip-compressed JSON lines - type, size, mode,
+        owner, modification time, digest, link target. The first line holds the version of each package.
+      - Kept off the host, it is the witness of what was there, and M(ringmaster.webops.package_manifest_info) says what
+        changed between two.
+      - Its directory must exist. The file is written with mode 0600, and in one go.
+    type: path
+    version_added: 0.2.0
+  progress_path:
+    description:
+      - For the action plugin of this module alone, which follows the run and shows how far it is. File on the host that
+        is replaced at most twice a second with a JSON object of C(stage), C(files_done), C(files_total),
+        C(bytes_read) and C(findings).
+    type: path
+    version_added: 0.2.0
 author:
   - ringmaster.webops contributors (@ringmaster-webops)
 """
@@ -102,6 +174,24 @@ EXAMPLES = r"""
   ringmaster.webops.package_consistency_info:
     root: /mnt/rescue
     report_path: /var/tmp/rescue.jsonl
+  become: true
+
+- name: Ask, after an incident, what the next boot will break
+  ringmaster.webops.package_consistency_info:
+    read: both
+    max_rate: 50M
+  become: true
+  register: incident
+
+- name: Show what must be repaired before that
+  ansible.builtin.debug:
+    msg: "{{ incident.findings | selectattr('class', 'eq', 'cached_good_disk_bad') | map(attribute='path') }}"
+
+- name: Compare with the signed packages themselves, modes, owners and links included
+  ringmaster.webops.package_consistency_info:
+    reference: archive
+    archive_sources:
+      - deb https://snapshot.example.org/archive/debian/20260901T000000Z/ bookworm main
   become: true
 
 - name: Verify the web server, and leave alone what an agent rewrites
@@ -158,14 +248,30 @@ coverage:
       type: dict
       sample: {listed: 21000, verified: 20999, not_verified: 1}
     bytes_read:
-      description: Bytes read from files for their digests.
+      description: Bytes read from files.
       type: int
       sample: 812345678
+    read:
+      description:
+        - How files were read. C(read_mode) is O(read), or V(unproven) when not all files were surely read from the
+          disk; C(files_from_disk) counts those that were, C(unproven) the others, by C(file_system) and C(reason).
+        - C(idle) tells whether it was done in the idle class of I/O, C(idle_reason) why not.
+      type: dict
+      sample:
+        read_mode: unproven
+        files_from_disk: 20000
+        unproven: [{file_system: tmpfs, reason: tmpfs is in memory, files: 3}]
+        idle: true
+        idle_reason: ""
     gaps:
       description:
         - What was not verified. C(reason) is V(permission_denied), V(busy) (the file kept changing), V(no_digest),
           V(no_file_list), V(no_status), V(not_listed), V(not_selected), V(no_such_package), V(excluded),
-          V(conffiles_ignored), V(conffile_not_configured), V(ownership_conflict) or V(not_done).
+          V(conffiles_ignored), V(conffile_not_configured), V(ownership_conflict), V(not_done), V(hidden_by_mount)
+          (something is mounted over it), V(remote_file_system) (one that may never answer, and was not entered),
+          V(not_stored) (the file system has no modes and owners), V(unknown_user) (an owner whom the root's own files
+          do not know), V(read_mode_unproven), V(transaction_running), V(mounts_unknown), or one that the reader of the
+          reference adds.
         - C(detail) says it to a person, C(packages) and C(files) count, C(examples) are a few paths or packages.
       type: list
       elements: dict
@@ -220,9 +326,12 @@ findings:
       sample: [nginx]
     class:
       description:
-        - V(content_changed), V(unreadable) (with the error; V(EFBIG) is a file larger than any package can hold),
-          V(type_changed), V(missing), V(diverted_target_missing) and V(package_broken) make a system inconsistent.
-        - V(ownership_conflict) (packages disagree, one of them is right), V(relocated_by_symlink) (the right content
+        - V(content_changed), V(cached_good_disk_bad), V(cached_bad_disk_good), V(unreadable) (with the error; V(EFBIG)
+          is a file larger than any package can hold), V(type_changed), V(missing), V(target_changed),
+          V(device_changed), V(capabilities_changed), V(owner_changed), V(mode_changed), V(diverted_target_missing) and
+          V(package_broken) make a system inconsistent.
+        - V(looks_damaged) (nothing says what should be in the file, but its content is suspicious),
+          V(ownership_conflict) (packages disagree, one of them is right), V(relocated_by_symlink) (the right content
           behind a link), V(package_not_configured), V(config_changed) and V(config_missing) do not.
       type: str
       sample: content_changed
@@ -231,7 +340,12 @@ findings:
       type: dict
       sample: {type: file, md5: 764efa883dda1e11db47671c4a3bbd9e}
     actual:
-      description: What is there - C(type), C(size), digest, C(target) of a link, C(error) and its C(offset).
+      description:
+        - What is there - C(type), C(size), digest, C(target) of a link, C(error) and its C(offset).
+        - What the disk has, where it is not what the page cache has - C(disk_md5) and the like, C(disk_error) and
+          C(disk_offset).
+        - C(suspicions), sentences that say why the content looks damaged. They are evidence for a person and never a
+          reason to repair anything.
       type: dict
       sample: {type: file, size: 3, md5: 900150983cd24fb0d6963f7d28e17f72}
 failures:
@@ -255,34 +369,20 @@ report_path:
   returned: success
   type: str
   sample: /var/tmp/packages.jsonl
+manifest_path:
+  description: The same of what was measured of every file.
+  returned: success
+  type: str
+  sample: /var/tmp/manifest.jsonl.gz
 """
 
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError, WebopsError
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Exclusion, Options, check
-
-
-def exclusions(values: list[t.Any]) -> tuple[Exclusion, ...]:
-    """Take globs, and dictionaries of a glob and a reason. Raises `InvalidInputError`."""
-    taken = []
-    for value in values:
-        fields = {"path": value} if isinstance(value, str) else value
-        if not (
-            isinstance(fields, dict)
-            and set(fields) <= {"path", "reason"}
-            and isinstance(fields.get("path"), str)
-            and fields["path"]
-        ):
-            raise InvalidInputError(
-                f"exclude {value!r}",
-                "it is neither a glob nor a dictionary of path and reason",
-                "Write it as a glob, or as {path: GLOB, reason: TEXT}",
-            )
-        taken.append(Exclusion(fields["path"], str(fields.get("reason") or "excluded on request")))
-    return tuple(taken)
+from ansible_collections.ringmaster.webops.plugins.module_utils.errors import WebopsError
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Options, check
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.exclusions import exclusions
 
 
 def main() -> t.NoReturn:
@@ -293,9 +393,16 @@ def main() -> t.NoReturn:
             "packages": {"type": "list", "elements": "str", "default": []},
             "exclude": {"type": "list", "elements": "raw", "default": []},
             "conffiles": {"type": "str", "choices": ["report", "ignore"], "default": "report"},
+            "reference": {"type": "str", "choices": ["database", "archive"], "default": "database"},
+            "archive_sources": {"type": "list", "elements": "str", "default": []},
+            "package_directories": {"type": "list", "elements": "path", "default": []},
+            "read": {"type": "str", "choices": ["cached", "uncached", "both"], "default": "cached"},
+            "max_rate": {"type": "bytes"},
             "jobs": {"type": "int"},
             "max_findings": {"type": "int", "default": 100},
             "report_path": {"type": "path"},
+            "progress_path": {"type": "path"},
+            "manifest_path": {"type": "path"},
         },
         supports_check_mode=True,
     )
@@ -310,6 +417,13 @@ def main() -> t.NoReturn:
                 jobs=params["jobs"],
                 max_findings=params["max_findings"],
                 report_path=None if module.check_mode else params["report_path"],
+                reference=params["reference"],
+                archive_sources=tuple(params["archive_sources"]),
+                package_directories=tuple(params["package_directories"]),
+                read=params["read"],
+                max_rate=params["max_rate"],
+                progress_path=params["progress_path"],
+                manifest_path=None if module.check_mode else params["manifest_path"],
             )
         )
     except WebopsError as error:

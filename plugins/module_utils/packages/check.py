@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg import read_manifest
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import witness_measure
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.databases import read_manifest
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_files import glob
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
     DatabaseProblem,
@@ -30,9 +31,23 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifes
     is_utf8,
     text,
 )
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.mounts import MOUNTINFO, Mounts, read_mounts
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.progress import Progress
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.reading import (
+    CACHED,
+    MIN_RATE,
+    Reading,
+    unproven_devices,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.rounds import Tally, observe
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.transactions import settled
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.verdict import judge, verdict, worst_first
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.verify import verify
+
+ARCHIVE = "archive"
+
+#: Where packages are put for a while that are read as the reference: a file system with room for them.
+WORK_DIRECTORY = "/var/tmp"
 
 #: Examples given of each kind of gap.
 MAX_EXAMPLES = 5
@@ -55,6 +70,13 @@ class Options(NamedTuple):
     jobs: int | None = None
     max_findings: int = 100
     report_path: str | None = None
+    reference: str = "database"
+    archive_sources: tuple[str, ...] = ()
+    package_directories: tuple[str, ...] = ()
+    read: str = CACHED
+    max_rate: int | None = None
+    progress_path: str | None = None
+    manifest_path: str | None = None
 
 
 class Verification(NamedTuple):
@@ -64,8 +86,10 @@ class Verification(NamedTuple):
     findings: list[Finding]
     problems: list[DatabaseProblem]
     gaps: list[Gap]
-    bytes_read: int
+    tally: Tally
     failures: list[str]
+    read: str = CACHED
+    observations: tuple[Observation, ...] = ()
 
 
 def check(options: Options) -> dict[str, Any]:
@@ -79,10 +103,14 @@ def check(options: Options) -> dict[str, Any]:
     tree = Tree(options.root)
     try:
         found = run(tree, options)
+        not_written = _write_manifest(options.manifest_path, tree, found, options)
     finally:
         tree.close()
     duration_ms = round((time.monotonic() - begin) * 1000)
     result = _result(found, options, duration_ms)
+    if not_written is not None:
+        result["manifest_path"] = None
+        result["failures"].append(not_written)
     if options.report_path is not None:
         try:
             _write_report(options.report_path, found, result)
@@ -94,28 +122,74 @@ def check(options: Options) -> dict[str, Any]:
 
 def run(tree: Tree, options: Options) -> Verification:
     """Read the database, look at the disk, judge."""
+    progress = Progress(options.progress_path)
+    mounts = read_mounts(tree)
+    if mounts is not None:
+        tree.avoided = tuple(path + b"/" for path in mounts.remote())
+    unproven = unproven_devices(mounts) if options.read != CACHED else {}
+    seen = observe(
+        tree,
+        lambda: _read(tree, options, mounts),
+        options.jobs or default_jobs(),
+        Reading(options.read, options.max_rate, unproven),
+        mounts,
+        progress,
+    )
+    judgement = judge(seen.manifest, seen.observations, seen.accounts, mounts)
+    findings, problems = judgement.findings, seen.manifest.problems + judgement.problems
+    gaps = seen.gaps + judgement.gaps + _unproven(seen.tally)
+    if mounts is None:
+        gaps.append(Gap("mounts_unknown", "what a mount hides cannot be told without /proc", (), 0, MOUNTINFO))
+    if seen.moving:
+        findings, problems, in_motion = settled(findings, problems, seen.moving, seen.known)
+        gaps += in_motion
+    progress.update(stage="done", findings=len(findings))
+    return Verification(
+        seen.manifest,
+        worst_first(findings),
+        problems,
+        gaps,
+        seen.tally,
+        seen.failures,
+        options.read,
+        tuple(seen.observations),
+    )
+
+
+def _read(tree: Tree, options: Options, mounts: Mounts | None) -> tuple[Manifest, list[Gap]]:
+    """Read the reference; entries that are not to be looked at are taken out of the manifest and become gaps."""
     wanted = _package_pattern(options.packages)
     manifest = read_manifest(tree, wanted, options.conffiles == "report")
-    gaps = list(manifest.gaps) + _unknown_packages(options.packages, manifest)
+    if options.reference == ARCHIVE:
+        manifest = _with_archive(tree, manifest, options)
+    gaps = manifest.gaps + _unknown_packages(options.packages, manifest)
     manifest.entries, excluded = _exclude(manifest.entries, options.exclude)
-    observations: list[Observation] = []
-    failures: list[str] = []
-    bytes_read = 0
-    for outcome in verify(tree, manifest.entries, options.jobs or default_jobs()):
-        observations.extend(outcome.observations)
-        bytes_read += outcome.bytes_read
-        if outcome.failure is not None:
-            failures.append(outcome.failure)
-            gaps += _lost(manifest.entries[outcome.first : outcome.end], outcome.failure)
-    judgement = judge(manifest, observations)
-    return Verification(
-        manifest,
-        worst_first(judgement.findings),
-        manifest.problems + judgement.problems,
-        gaps + excluded + judgement.gaps,
-        bytes_read,
-        failures,
-    )
+    remote: list[Gap] = []
+    if mounts is not None:
+        manifest.entries, remote = mounts.without_remote(manifest.entries)
+    return manifest, gaps + excluded + remote
+
+
+def _with_archive(tree: Tree, manifest: Manifest, options: Options) -> Manifest:
+    """Return the manifest with the packages themselves as the reference; what an archive complains of is a gap."""
+    # Not at the top: it is a third of all code, and most runs do without it.
+    from ansible_collections.ringmaster.webops.plugins.module_utils.packages import archive, archive_manifest
+
+    source_options = archive.Options(options.archive_sources, options.package_directories)
+    names = frozenset(label.partition(":")[0] for label in manifest.installed)
+    with archive.Archive(tree, WORK_DIRECTORY, source_options, names) as source:
+        composed = archive_manifest.read_manifest(tree, manifest, source, options.jobs or default_jobs())
+        composed.gaps += [Gap("archive", complaint, (), 0, "") for complaint in source.complaints]
+    return composed
+
+
+def _unproven(tally: Tally) -> list[Gap]:
+    """Return a gap for each reason why files were not surely read from the disk; their content was verified."""
+    return [
+        Gap("read_mode_unproven", f"{kind}: {reason}", (), 0, f"{files} files")
+        for (kind, reason), files in sorted(tally.passes.items())
+        if reason
+    ]
 
 
 def default_jobs() -> int:
@@ -124,22 +198,26 @@ def default_jobs() -> int:
 
 
 def _check_options(options: Options) -> None:
-    for name, value in (("jobs", options.jobs), ("max_findings", options.max_findings)):
-        if value is not None and value < (1 if name == "jobs" else 0):
-            raise InvalidInputError(f"{name} {value}", "it is too small", "Give a positive number")
-    if options.report_path is not None:
-        _check_report_path(options.report_path)
+    for name, value, least in (
+        ("jobs", options.jobs, 1),
+        ("max_findings", options.max_findings, 0),
+        ("max_rate", options.max_rate, MIN_RATE),
+    ):
+        if value is not None and value < least:
+            raise InvalidInputError(f"{name} {value}", "it is too small", f"Give {least} or more")
+    for name in ("report_path", "progress_path", "manifest_path"):
+        path = getattr(options, name)
+        if path is not None:
+            _check_path(name, path)
 
 
-def _check_report_path(path: str) -> None:
+def _check_path(name: str, path: str) -> None:
     directory = Path(path).parent
     if not (directory.is_dir() and os.access(directory, os.W_OK | os.X_OK)):
         reason = "its directory does not exist or is not writable for this user"
-        raise InvalidInputError(f"report_path {path!r}", reason, "Create it first, or name a file in another directory")
+        raise InvalidInputError(f"{name} {path!r}", reason, "Create it first, or name a file in another directory")
     if Path(path).is_dir():
-        raise InvalidInputError(
-            f"report_path {path!r}", "it is a directory", "Name a file, in this directory or another"
-        )
+        raise InvalidInputError(f"{name} {path!r}", "it is a directory", "Name a file, in this directory or another")
 
 
 def _package_pattern(packages: tuple[str, ...]) -> re.Pattern[str] | None:
@@ -152,7 +230,7 @@ def _unknown_packages(packages: tuple[str, ...], manifest: Manifest) -> list[Gap
     gaps = []
     for name in packages:
         match = re.compile(fnmatch.translate(name)).match
-        if not any(match(label) or match(label.partition(":")[0]) for label in manifest.installed):
+        if not any(match(known) for label in manifest.installed for known in (label, *manifest.names.get(label, ()))):
             gaps.append(Gap("no_such_package", "no installed package has this name", (), 0, name))
     return gaps
 
@@ -173,10 +251,6 @@ def _exclude(entries: list[Entry], exclusions: tuple[Exclusion, ...]) -> tuple[l
     return kept, gaps
 
 
-def _lost(entries: list[Entry], failure: str) -> list[Gap]:
-    return [Gap("not_done", failure, tuple(entry.packages), 1, text(entry.path)) for entry in entries]
-
-
 def _result(found: Verification, options: Options, duration_ms: int) -> dict[str, Any]:
     """Put the result together, capped."""
     by_class: dict[str, int] = {}
@@ -195,6 +269,7 @@ def _result(found: Verification, options: Options, duration_ms: int) -> dict[str
         "failures": sorted(set(found.failures)),
         "duration_ms": duration_ms,
         "report_path": options.report_path,
+        "manifest_path": options.manifest_path,
     }
 
 
@@ -229,14 +304,41 @@ def _coverage(found: Verification) -> dict[str, object]:
             "not_verified": not_verified,
         },
         "files": {"listed": listed, "verified": listed - missed, "not_verified": missed},
-        "bytes_read": found.bytes_read,
+        "bytes_read": found.tally.bytes_read,
+        "read": _reading(found),
         "gaps": gaps,
         "not_recorded": list(found.manifest.not_recorded),
     }
 
 
+def _reading(found: Verification) -> dict[str, object]:
+    """Say how files were read: ``unproven`` when it was not surely from the disk, for one file at least."""
+    passes = found.tally.passes
+    return {
+        "read_mode": "unproven" if any(reason for _kind, reason in passes) else found.read,
+        "files_from_disk": sum(files for (_kind, reason), files in passes.items() if not reason),
+        "unproven": [
+            {"file_system": kind, "reason": reason, "files": files}
+            for (kind, reason), files in sorted(passes.items())
+            if reason
+        ],
+        "idle": not found.tally.not_gentle,
+        "idle_reason": found.tally.not_gentle,
+    }
+
+
 #: Gaps about files that never became entries to look at.
-_BESIDES_ENTRIES = ("not_selected", "excluded", "conffiles_ignored", "conffile_not_configured")
+_BESIDES_ENTRIES = (
+    "not_selected",
+    "excluded",
+    "conffiles_ignored",
+    "conffile_not_configured",
+    "remote_file_system",
+    "damaged_header",
+    "net_shared",
+    "device_unknown",
+    "unregistered_alternative",
+)
 
 
 def _group(reason: str, detail: str, members: list[Gap]) -> dict[str, object]:
@@ -248,6 +350,24 @@ def _group(reason: str, detail: str, members: list[Gap]) -> dict[str, object]:
         "files": sum(gap.files for gap in members),
         "examples": examples,
     }
+
+
+def _write_manifest(path: str | None, tree: Tree, found: Verification, options: Options) -> str | None:
+    """Write what was measured of every file, where that is asked for. Returns why it could not be."""
+    if path is None:
+        return None
+    not_done = {gap.example for gap in found.gaps if gap.reason == "not_done"}
+    selection = {
+        "packages": sorted(options.packages),
+        "exclude": sorted(exclusion.path for exclusion in options.exclude),
+        "conffiles": options.conffiles,
+        "reference": options.reference,
+    }
+    try:
+        witness_measure.write(path, tree, found.manifest, found.observations, not_done, selection)
+    except OSError as error:
+        return f"manifest_path {path!r} could not be written: {error.strerror}"
+    return None
 
 
 def _write_report(path: str, found: Verification, result: dict[str, object]) -> None:

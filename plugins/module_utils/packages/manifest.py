@@ -53,8 +53,8 @@ class Entry:
 
     ``path`` is where it is looked for: absolute inside the root, diversions applied, links in its directory resolved.
     ``listed`` is the name that the package gives it. ``kind`` is one of the constants above. ``digest`` is the expected
-    digest in lower-case hexadecimal (32 digits MD5, 40 SHA-1, 64 SHA-256) or `None`; ``other_digests`` are what further
-    owners say, where they disagree. ``undigested`` are owners that list the path and record no digest for it.
+    digest in lower-case hexadecimal (`algorithm` tells which by its length) or `None`; ``other_digests`` are what
+    further owners say, where they disagree. ``undigested`` are owners that list the path and record no digest for it.
     ``diverted_by`` is the package that moved the path here (``:`` for the local administrator). ``recorded`` is what
     is known about the path beyond that; `None` where the database knows nothing (dpkg's).
     """
@@ -123,6 +123,10 @@ class Manifest:
 
     entries: list[Entry] = dataclasses.field(default_factory=list)
     installed: list[str] = dataclasses.field(default_factory=list)
+    #: Further names by which an installed package may be asked for.
+    names: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    #: The version of each installed package, where its label does not say it.
+    versions: dict[str, str] = dataclasses.field(default_factory=dict)
     problems: list[DatabaseProblem] = dataclasses.field(default_factory=list)
     gaps: list[Gap] = dataclasses.field(default_factory=list)
     states: list[PackageState] = dataclasses.field(default_factory=list)
@@ -135,6 +139,22 @@ class Manifest:
     state_file: str = ""
 
 
+class Metadata(NamedTuple):
+    """What was seen of a path besides its content; `None` is what it does not have or what was not looked at.
+
+    ``mode`` are the permission bits (a symbolic link has none of its own), ``device`` is the number of a device file,
+    ``modified`` is in seconds since 1970. ``capabilities`` is the text form, or ``malformed``.
+    """
+
+    mode: int | None
+    uid: int
+    gid: int
+    modified: int
+    target: bytes | None = None
+    device: int | None = None
+    capabilities: str | None = None
+
+
 class Observation(NamedTuple):
     """What was found at an entry's path, where that is not plainly what was expected.
 
@@ -142,7 +162,11 @@ class Observation(NamedTuple):
     ``socket``, ``character_device``, ``block_device`` or ``missing``. ``digest``, ``size`` and ``target`` are what was
     read, as far as it could be; ``target_digest`` is that of the regular file to which a symbolic link leads inside the
     root, ``target_is_directory`` whether it leads to a directory. ``error`` is the errno of what failed, ``offset``
-    where in the file. ``busy`` is true when the file changed while it was read, several times over.
+    where in the file. ``busy`` is true when the file changed while it was read, several times over. ``metadata`` is
+    given where the manifest records any; ``sound`` is true when it alone is why the path is told of: type and content,
+    as far as they are recorded, are as expected. ``suspicions`` say in sentences why the content looks damaged.
+    ``disk_digest`` is what was read past the page cache, where both were read; ``disk_error`` and ``disk_offset``
+    what failed there, and where.
     """
 
     number: int
@@ -155,6 +179,12 @@ class Observation(NamedTuple):
     error: int | None = None
     offset: int | None = None
     busy: bool = False
+    metadata: Metadata | None = None
+    sound: bool = False
+    suspicions: tuple[str, ...] = ()
+    disk_digest: bytes | None = None
+    disk_error: int | None = None
+    disk_offset: int | None = None
 
 
 class Finding(NamedTuple):
@@ -183,4 +213,4 @@ def is_utf8(path: bytes) -> bool:
 
 def algorithm(digest: bytes) -> str:
     """Return the name of the digest algorithm whose hexadecimal form has this length."""
-    return {32: "md5", 40: "sha1", 64: "sha256"}[len(digest)]
+    return {32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96: "sha384", 128: "sha512"}[len(digest)]

@@ -36,6 +36,8 @@ class Tree:
                 f"root {root!r}", _reason(error), "Give the root directory of an installed system; / is this one"
             ) from error
         self.root = os.fsencode(root).rstrip(b"/")
+        #: Places that are not to be entered, not even to see whether they are links: whoever serves them may be dead.
+        self.avoided: tuple[bytes, ...] = ()
         self._directories: dict[bytes, bytes] = {b"": b""}
         self._targets: dict[bytes, bytes | None] = {}
         self._walk = DirectoryWalk(self)
@@ -44,6 +46,13 @@ class Tree:
         """Let go of the root."""
         self._walk.close()
         os.close(self.root_descriptor)
+
+    def forget(self) -> None:
+        """Forget where links led: the tree may have changed."""
+        self._walk.close()
+        self._walk = DirectoryWalk(self)
+        self._directories = {b"": b""}
+        self._targets = {}
 
     def resolve_directory(self, directory: bytes) -> bytes:
         """Return a directory's name without links in it (``b""`` is the root); remembered, so that it costs one lstat.
@@ -96,6 +105,8 @@ class Tree:
 
     def _target(self, path: bytes) -> bytes | None:
         """Return where a link leads, `None` for what is no link; remembered."""
+        if self.avoided and (path + b"/").startswith(self.avoided):
+            return None
         if path not in self._targets:
             try:
                 is_link = stat.S_ISLNK(os.lstat(self.root + path).st_mode)
@@ -124,6 +135,10 @@ class Tree:
         except OSError:
             return False
         return True
+
+    def directory_status(self, path: bytes) -> os.stat_result:
+        """Return what stat says of a resolved directory. Raises `OSError`."""
+        return os.fstat(self._walk.enter(path))
 
     def names(self, directory: bytes) -> list[bytes]:
         """Return the names in a directory, sorted. Raises `OSError`."""

@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
+import datetime
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.accounts import ROOT_ALONE, Accounts
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
     CONFFILE,
-    DIRECTORY,
+    FILE,
     UNKNOWN,
     UNLISTED,
     DatabaseProblem,
@@ -25,21 +27,33 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifes
     algorithm,
     text,
 )
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.mounts import Mounts
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.properties import differences, unknown_names
 
 #: The classes of findings, the worst first, and whether one makes a system inconsistent.
 CLASSES = {
     "content_changed": True,
+    "cached_good_disk_bad": True,
+    "cached_bad_disk_good": True,
     "unreadable": True,
     "type_changed": True,
     "missing": True,
+    "target_changed": True,
+    "device_changed": True,
+    "capabilities_changed": True,
+    "owner_changed": True,
+    "mode_changed": True,
     "diverted_target_missing": True,
     "package_broken": True,
+    "looks_damaged": False,
     "ownership_conflict": False,
     "relocated_by_symlink": False,
     "package_not_configured": False,
     "config_changed": False,
     "config_missing": False,
 }
+#: The types that a digest is recorded for, where one is.
+_WITH_CONTENT = (FILE, CONFFILE, UNLISTED, UNKNOWN)
 _RANK = {name: rank for rank, name in enumerate(CLASSES)}
 
 _NO_DIGEST_REMEDY = (
@@ -75,31 +89,60 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: (_RANK[finding.category], finding.path))
 
 
-def judge(manifest: Manifest, observations: Iterable[Observation]) -> Judgement:
-    """Turn everything that was observed, and what the manifest itself shows, into findings, gaps and problems."""
+def judge(
+    manifest: Manifest,
+    observations: Iterable[Observation],
+    accounts: Accounts = ROOT_ALONE,
+    mounts: Mounts | None = None,
+) -> Judgement:
+    """Turn everything that was observed, and what the manifest itself shows, into findings, gaps and problems.
+
+    ``accounts`` are the root's, ``mounts`` what is mounted below it.
+    """
     judgement = Judgement([], [], [])
     undigested: dict[str, list[Entry]] = {}
+    unseen = set()
     for observation in observations:
         entry = manifest.entries[observation.number]
-        gap = _gap(entry, observation)
+        if observation.metadata is None:
+            unseen.add(observation.number)
+        gap = _gap(entry, observation, mounts)
         if gap is not None:
             judgement.gaps.append(gap)
-        elif entry.kind == UNKNOWN and observation.file_type == "file" and observation.error is None:
+            continue
+        if entry.kind == UNKNOWN and observation.file_type == "file" and observation.error is None:
             for package in entry.packages:
                 undigested.setdefault(package, []).append(entry)
+        if _has_no_reference(entry, observation):
             detail = "the database has no digest for the file"
             judgement.gaps.append(Gap("no_digest", detail, tuple(entry.packages), 1, text(entry.path)))
-        else:
-            finding = _finding(entry, observation, manifest.filters)
-            if finding is not None:
-                judgement.findings.append(finding)
+        judgement.findings.extend(_findings(entry, observation, manifest.filters, accounts))
+    judgement.gaps.extend(_unknown_accounts(manifest.entries, unseen, accounts))
     _judge_manifest(manifest, judgement, undigested)
     return judgement
 
 
-def _gap(entry: Entry, observation: Observation) -> Gap | None:
+def findings_of(
+    manifest: Manifest, observations: Iterable[Observation], accounts: Accounts, mounts: Mounts | None
+) -> Iterator[Finding]:
+    """Return the findings that some observations are, without what only all of them together show."""
+    for observation in observations:
+        entry = manifest.entries[observation.number]
+        if _gap(entry, observation, mounts) is None:
+            yield from _findings(entry, observation, manifest.filters, accounts)
+
+
+def _gap(entry: Entry, observation: Observation, mounts: Mounts | None) -> Gap | None:
     """Return the gap that an observation is: it shows neither that the path is sound nor that it is not."""
     packages, shown = tuple(entry.packages), text(entry.path)
+    mount = mounts.at(entry.path) if mounts is not None else None
+    if mount is not None and mount.hides:
+        where = f"what is mounted at {text(mount.path)} ({mount.kind}) hides it"
+        return Gap("hidden_by_mount", where, packages, 1, shown)
+    if mount is not None and observation.sound and not mount.keeps_owners:
+        return Gap(
+            "not_stored", f"{mount.kind}, mounted at {text(mount.path)}, has no modes and owners", packages, 1, shown
+        )
     if observation.busy:
         return Gap("busy", "the file kept changing while it was read", packages, 1, shown)
     if observation.error in (errno.EACCES, errno.EPERM):
@@ -109,26 +152,82 @@ def _gap(entry: Entry, observation: Observation) -> Gap | None:
     return None
 
 
-def _finding(entry: Entry, observation: Observation, filters: list[PathFilter]) -> Finding | None:
-    """Return the finding that an observation is; `None` when what it shows is allowed."""
+def _has_no_reference(entry: Entry, observation: Observation) -> bool:
+    """Tell whether a regular file is where one may be, and nothing says what should be in it."""
+    return (
+        entry.digest is None
+        and entry.kind in _WITH_CONTENT
+        and observation.file_type == "file"
+        and observation.error is None
+        and not (entry.recorded is not None and entry.recorded.size not in (None, observation.size))
+    )
+
+
+def _unknown_accounts(entries: list[Entry], unseen: set[int], accounts: Accounts) -> list[Gap]:
+    """Return a gap for each name of an owner that the root's files do not know: whose file it is was not compared."""
+    found: dict[tuple[str, ...], list[Entry]] = {}
+    for number, entry in enumerate(entries):
+        if entry.recorded is not None and number not in unseen:
+            names = unknown_names(entry.recorded, accounts)
+            if names:
+                found.setdefault(names, []).append(entry)
+    return [
+        Gap(
+            "unknown_user",
+            f"the root's /etc/passwd and /etc/group do not know {' and '.join(names)}",
+            tuple({package: None for entry in owned for package in entry.packages}),
+            len(owned),
+            text(owned[0].path),
+        )
+        for names, owned in found.items()
+    ]
+
+
+def _findings(
+    entry: Entry, observation: Observation, filters: list[PathFilter], accounts: Accounts
+) -> Iterator[Finding]:
+    """Return the findings that an observation is: one of type and content, and one of each other property."""
+    packages = tuple(entry.packages)
+    category = None if observation.sound else _category(entry, observation, filters)
+    if category is not None:
+        yield Finding(category, entry.path, packages, _expectation(entry), _actuality(entry, observation))
+    if entry.recorded is not None and observation.metadata is not None:
+        for different in differences(entry.recorded, observation.metadata, accounts):
+            yield Finding(different.category, entry.path, packages, different.expected, different.actual)
+
+
+def _category(entry: Entry, observation: Observation, filters: list[PathFilter]) -> str | None:
+    """Return the class of what is wrong with a path's type or content; `None` when what was seen is allowed."""
+    if _has_no_reference(entry, observation):
+        return "looks_damaged" if observation.suspicions else None
     if observation.file_type == "missing":
-        if left_out(entry.listed, filters):
+        if left_out(entry.listed, filters) or (entry.recorded is not None and not entry.recorded.required):
             return None
-        category = "config_missing" if entry.kind == CONFFILE else "missing"
         if entry.diverted_by is not None:
-            category = "diverted_target_missing"
-    elif observation.error is not None:
-        category = "unreadable"
-    elif observation.file_type == "symlink" and _is_expected(entry, observation.target_digest):
-        category = "relocated_by_symlink"
-    elif observation.target_digest is not None and entry.kind == CONFFILE:
+            return "diverted_target_missing"
+        return "config_missing" if entry.kind == CONFFILE else "missing"
+    if observation.disk_digest is not None or observation.disk_error is not None:
+        of_both = _class_of_both(entry, observation)
+        if of_both is not None:
+            return of_both
+    if observation.error is not None:
+        return "unreadable"
+    if observation.file_type == "symlink" and _is_expected(entry, observation.target_digest):
+        return "relocated_by_symlink"
+    if observation.target_digest is not None and entry.kind == CONFFILE:
         # dpkg follows an administrator's link in place of a conffile, and so does what reads the file.
-        category = "config_changed"
-    elif observation.file_type != "file" or entry.digest is None or entry.kind == DIRECTORY:
-        category = "type_changed"
-    else:
-        category = "config_changed" if entry.kind == CONFFILE else "content_changed"
-    return Finding(category, entry.path, tuple(entry.packages), _expectation(entry), _actuality(entry, observation))
+        return "config_changed"
+    if observation.file_type != "file" or (entry.digest is None and entry.kind not in _WITH_CONTENT):
+        return "type_changed"
+    return "config_changed" if entry.kind == CONFFILE else "content_changed"
+
+
+def _class_of_both(entry: Entry, observation: Observation) -> str | None:
+    """Return the class of a file that is as expected in the page cache or on the disk, but not in both."""
+    if _is_expected(entry, observation.digest):
+        # Either what the disk has is another content, or it cannot be read: a boot will show it.
+        return "cached_good_disk_bad"
+    return "cached_bad_disk_good" if _is_expected(entry, observation.disk_digest) else None
 
 
 def left_out(path: bytes, filters: list[PathFilter]) -> bool:
@@ -145,9 +244,14 @@ def _is_expected(entry: Entry, digest: bytes | None) -> bool:
 
 def _expectation(entry: Entry) -> dict[str, object]:
     """Return what the database says should be there."""
-    expected: dict[str, object] = {"type": "file" if entry.digest is not None else "directory"}
-    if entry.digest is None and entry.kind != DIRECTORY:
-        expected["type"] = "symlink_or_directory"
+    expected: dict[str, object] = {"type": _expected_type(entry)}
+    recorded = entry.recorded
+    if recorded is not None and recorded.size is not None and expected["type"] == "file":
+        expected["size"] = recorded.size
+    if recorded is not None and recorded.modified is not None:
+        expected["modified"] = _moment(recorded.modified)
+    if recorded is not None and recorded.target is not None:
+        expected["target"] = text(recorded.target)
     if entry.digest is not None:
         expected[algorithm(entry.digest)] = entry.digest.decode()
     if entry.listed != entry.path:
@@ -157,6 +261,12 @@ def _expectation(entry: Entry) -> dict[str, object]:
     return expected
 
 
+def _expected_type(entry: Entry) -> str:
+    if entry.digest is not None or entry.kind in (CONFFILE, UNLISTED):
+        return FILE
+    return "symlink_or_directory" if entry.kind == UNKNOWN else entry.kind
+
+
 def _actuality(entry: Entry, observation: Observation) -> dict[str, object]:
     """Return what is there, as far as it was seen."""
     actual: dict[str, object] = {"type": observation.file_type} if observation.file_type else {}
@@ -164,14 +274,42 @@ def _actuality(entry: Entry, observation: Observation) -> dict[str, object]:
         actual["error"] = errno.errorcode.get(observation.error, str(observation.error))
     if observation.offset is not None:
         actual["offset"] = observation.offset
+    if observation.disk_error is not None:
+        actual["disk_error"] = errno.errorcode.get(observation.disk_error, str(observation.disk_error))
+        actual["disk_offset"] = observation.disk_offset
     if observation.size is not None:
         actual["size"] = observation.size
     if observation.target is not None:
         actual["target"] = text(observation.target)
+    if observation.metadata is not None and entry.recorded is not None and entry.recorded.modified is not None:
+        actual["modified"] = _moment(observation.metadata.modified)
     digest = observation.digest or observation.target_digest
     if digest is not None and entry.digest is not None:
         actual[algorithm(digest)] = digest.decode()
+    if observation.disk_digest not in (None, digest):
+        actual[f"disk_{algorithm(observation.disk_digest)}"] = observation.disk_digest.decode()
+    suspicions = [*observation.suspicions, *_by_time(entry, observation)]
+    if suspicions:
+        actual["suspicions"] = suspicions
     return actual
+
+
+def _by_time(entry: Entry, observation: Observation) -> list[str]:
+    """Return what the modification time says about a content that is not as recorded."""
+    seen = observation.metadata
+    if entry.digest is None or observation.file_type != "file" or observation.error is not None:
+        return []
+    if seen is None or entry.recorded is None or seen.modified != entry.recorded.modified:
+        return []
+    return ["its modification time is as recorded: no program wrote this content"]
+
+
+def _moment(seconds: int) -> str:
+    """Return a time as ISO 8601 in UTC, or as it is when there is no such year."""
+    try:
+        return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OverflowError, ValueError, OSError):
+        return str(seconds)
 
 
 def _judge_manifest(manifest: Manifest, judgement: Judgement, undigested: dict[str, list[Entry]]) -> None:

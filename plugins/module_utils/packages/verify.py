@@ -10,49 +10,77 @@ a sound system returns next to nothing from its processes.
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import MeasurementError
+from ansible_collections.ringmaster.webops.plugins.module_utils.files.content import MAX_BYTES as MAX_SUSPECT_BYTES
+from ansible_collections.ringmaster.webops.plugins.module_utils.files.content import suspicions
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import capabilities
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.accounts import ROOT_ALONE, Accounts
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
+    BLOCK_DEVICE,
+    CHARACTER_DEVICE,
     DIRECTORY,
+    FIFO,
+    SYMLINK,
     UNKNOWN,
     Entry,
+    Metadata,
     Observation,
+    Recorded,
     algorithm,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.progress import Counters
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.properties import differences
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.reading import (
+    HASHERS,
+    Digested,
+    Reader,
+    Reading,
+    be_gentle,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import (
     READ_FLAGS,
     DirectoryWalk,
     Tree,
+    open_regular,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.workers import run_batches
 
 BATCH_ENTRIES = 128
-CHUNK_BYTES = 256 * 1024
-
 #: A larger file at the end of an unexpected link is not read.
 MAX_TARGET_BYTES = 1024 * 1024 * 1024
 
 #: A larger file at a package's path is not read: no package can hold it, and a sparse one would never end.
 MAX_FILE_BYTES = 64 * 1024**3
 
-#: How far a file is read beyond the size that it had, before it counts as one that grows.
-MAX_GROWTH_BYTES = 1024 * 1024
-
 #: How often a file is read again that changes while it is read.
 READ_ATTEMPTS = 3
+
+#: What may be at a path of which no digest is recorded. A link in place of a directory is looked into besides.
+_ALLOWED = {
+    UNKNOWN: (stat.S_IFDIR, stat.S_IFLNK),
+    DIRECTORY: (stat.S_IFDIR,),
+    SYMLINK: (stat.S_IFLNK,),
+    FIFO: (stat.S_IFIFO,),
+    CHARACTER_DEVICE: (stat.S_IFCHR,),
+    BLOCK_DEVICE: (stat.S_IFBLK,),
+}
 
 _SELF_TEST = {
     "md5": "900150983cd24fb0d6963f7d28e17f72",
     "sha1": "a9993e364706816aba3e25717850c26c9cd0d89d",
+    "sha224": "23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7",
     "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    "sha384": "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7",
+    "sha512": "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+    "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
 }
-_HASHERS = {name: getattr(hashlib, name) for name in _SELF_TEST}
 _TYPES = {
     stat.S_IFREG: "file",
     stat.S_IFDIR: "directory",
@@ -64,38 +92,60 @@ _TYPES = {
 }
 
 
+#: In place of an observation: the file changed while it was read.
+_CHANGING = Observation(-1, "file", busy=True)
+
+
 class BatchOutcome(NamedTuple):
-    """What one batch of entries gave: entries ``first`` to before ``end``, why they were not done if they were not."""
+    """What one batch of entries gave: entries ``first`` to before ``end``, why they were not done if they were not.
+
+    ``passes`` counts files that were read past the cache, by file system and why that proves nothing (empty: it does).
+    ``not_gentle`` says why the process could not make way for others.
+    """
 
     first: int
     end: int
-    observations: tuple[Observation, ...]
-    bytes_read: int
-    failure: str | None
+    observations: tuple[Observation, ...] = ()
+    bytes_read: int = 0
+    passes: tuple[tuple[str, str, int], ...] = ()
+    not_gentle: str = ""
+    failure: str | None = None
 
 
-class _Digested(NamedTuple):
-    digest: bytes | None
-    size: int
-    error: int | None = None
-    growing: bool = False
-
-
-def verify(tree: Tree, entries: list[Entry], jobs: int) -> Iterator[BatchOutcome]:
+def verify(
+    tree: Tree,
+    entries: list[Entry],
+    jobs: int,
+    accounts: Accounts = ROOT_ALONE,
+    reading: Reading | None = None,
+    tick: Callable[[int, int], None] | None = None,
+) -> Iterator[BatchOutcome]:
     """Look at every entry on disk, in ``jobs`` processes; yields batch after batch, in any order.
 
-    ``entries`` are sorted by path. Raises `MeasurementError` when this Python cannot be trusted with a digest.
+    ``entries`` are sorted by path, ``accounts`` say which numbers their owners should have, ``reading`` how files are
+    read (its rate is that of all processes together). ``tick`` is called again and again meanwhile, with the number of
+    entries looked at and of bytes read so far. Raises `MeasurementError` when this Python cannot be trusted with a
+    digest.
     """
     self_test()
     count = -(-len(entries) // BATCH_ENTRIES)
-    verifier = _Verifier(tree, entries)
-    for done in run_batches(count, verifier.batch, jobs):
+    reading = reading or Reading()
+    if reading.max_rate is not None:
+        reading = reading._replace(max_rate=reading.max_rate / min(jobs, max(count, 1)))
+    counters = Counters(count)
+    verifier = _Verifier(tree, entries, accounts, reading, counters)
+
+    def report() -> None:
+        if tick is not None:
+            tick(*counters.totals())
+
+    for done in run_batches(count, verifier.batch, jobs, report if tick is not None else None):
         first = done.batch * BATCH_ENTRIES
         end = min(first + BATCH_ENTRIES, len(entries))
-        if done.failure is not None or not isinstance(done.result, tuple):
-            yield BatchOutcome(first, end, (), 0, done.failure or "it returned nothing")
+        if isinstance(done.result, BatchOutcome):
+            yield done.result
         else:
-            yield BatchOutcome(first, end, done.result[0], done.result[1], None)
+            yield BatchOutcome(first, end, failure=done.failure or "it returned nothing")
 
 
 def self_test() -> None:
@@ -105,7 +155,7 @@ def self_test() -> None:
     """
     for name, expected in _SELF_TEST.items():
         try:
-            digest = _HASHERS[name](b"abc", usedforsecurity=False).hexdigest()
+            digest = HASHERS[name](b"abc", usedforsecurity=False).hexdigest()
         except ValueError as error:
             raise MeasurementError(f"digest algorithm {name}", str(error), "Use a Python that has it") from error
         if digest != expected:
@@ -119,27 +169,35 @@ def self_test() -> None:
 class _Verifier:
     """The work of one process; made before it is forked."""
 
-    def __init__(self, tree: Tree, entries: list[Entry]) -> None:
+    def __init__(
+        self, tree: Tree, entries: list[Entry], accounts: Accounts, reading: Reading, counters: Counters
+    ) -> None:
         self.tree = tree
         self.entries = entries
-        self.bytes_read = 0
+        self.accounts = accounts
+        self.counters = counters
+        self.reader = Reader(reading)
         self._walk: DirectoryWalk | None = None
-        self._buffer = bytearray(0)
+        self._not_gentle = ""
         self._links: dict[tuple[int, int], bytes] = {}
 
-    def batch(self, number: int) -> tuple[tuple[Observation, ...], int]:
-        """Look at one batch of entries. Returns what is worth telling, and the number of bytes read."""
+    def batch(self, number: int) -> BatchOutcome:
+        """Look at one batch of entries."""
         if self._walk is None:
             self._walk = DirectoryWalk(self.tree)
-            self._buffer = bytearray(CHUNK_BYTES)
-        self.bytes_read = 0
+            self._not_gentle = be_gentle()
+        self.reader.bytes_read = 0
+        self.reader.passes.clear()
         first = number * BATCH_ENTRIES
+        end = min(first + BATCH_ENTRIES, len(self.entries))
         observations = []
-        for index in range(first, min(first + BATCH_ENTRIES, len(self.entries))):
+        for index in range(first, end):
             observation = self._look(index, self.entries[index], self._walk)
             if observation is not None:
                 observations.append(observation)
-        return tuple(observations), self.bytes_read
+            self.counters.set(number, index - first + 1, self.reader.bytes_read)
+        passes = tuple((kind, reason, files) for (kind, reason), files in self.reader.passes.items())
+        return BatchOutcome(first, end, tuple(observations), self.reader.bytes_read, passes, self._not_gentle)
 
     def _look(self, index: int, entry: Entry, walk: DirectoryWalk) -> Observation | None:
         """Look at one entry; `None` when it is as expected."""
@@ -152,19 +210,86 @@ class _Verifier:
             return Observation(index, "missing" if missing else "", error=error.errno)
         kind = stat.S_IFMT(status.st_mode)
         if entry.digest is None:
-            return self._look_at_type(index, entry, kind, descriptor, name)
-        if kind != stat.S_IFREG:
-            return self._other_type(index, kind, descriptor, name, entry)
-        return self._look_at_content(index, entry, descriptor, name, status)
+            observation = self._look_at_type(index, entry, kind, descriptor, name)
+        elif kind != stat.S_IFREG:
+            observation = self._other_type(index, kind, descriptor, name, entry)
+        else:
+            observation = self._look_at_content(index, entry, descriptor, name, status)
+        if entry.recorded is None:
+            return observation
+        return self._with_metadata(observation, index, entry.recorded, descriptor, name)
 
     def _look_at_type(self, index: int, entry: Entry, kind: int, parent: int, name: bytes) -> Observation | None:
         """Look at a path of which the database holds no content."""
-        if kind == stat.S_IFDIR or (kind == stat.S_IFLNK and entry.kind == UNKNOWN):
+        if kind in _ALLOWED.get(entry.kind, ()):
             return None
+        if kind == stat.S_IFREG and (entry.kind == UNKNOWN or entry.kind not in _ALLOWED):
+            return self._look_at_undigested(index, entry, parent, name)
         observation = self._other_type(index, kind, parent, name, entry)
         if observation.target_is_directory and entry.kind == DIRECTORY:
             return None
         return observation
+
+    def _look_at_undigested(self, index: int, entry: Entry, parent: int, name: bytes) -> Observation:
+        """Look at a regular file of which nothing says what should be in it, but perhaps that it is damaged."""
+        try:
+            descriptor = open_regular(name, parent)
+        except OSError as error:
+            return Observation(index, "file", error=error.errno)
+        try:
+            size = os.fstat(descriptor).st_size
+            return Observation(index, "file", size=size, suspicions=self._suspicions(entry, descriptor))
+        except OSError as error:
+            return Observation(index, "file", error=error.errno, offset=0)
+        finally:
+            os.close(descriptor)
+
+    def _suspicions(self, entry: Entry, descriptor: int) -> tuple[str, ...]:
+        """Look at the beginning of an open file's content. Raises `OSError`."""
+        data = os.pread(descriptor, MAX_SUSPECT_BYTES, 0)
+        self.reader.bytes_read += len(data)
+        return suspicions(entry.path, data)
+
+    def _with_metadata(
+        self, observation: Observation | None, index: int, recorded: Recorded, parent: int, name: bytes
+    ) -> Observation | None:
+        """Add what was seen besides the content, where it is of use: it differs, or it explains what does.
+
+        A path of another type has nothing that could be compared, but a link to a directory has that directory's.
+        """
+        entry = self.entries[index]
+        if observation is not None and not _is_comparable(entry, observation):
+            return observation
+        try:
+            seen = self._metadata(entry, recorded, parent, name)
+        except OSError as error:
+            return observation or Observation(index, "missing", error=error.errno)
+        if observation is not None:
+            return observation._replace(metadata=seen)
+        if not differences(recorded, seen, self.accounts):
+            return None
+        is_link = seen.mode is None
+        return Observation(index, "symlink" if is_link else _type_of(entry), metadata=seen, sound=True)
+
+    def _metadata(self, entry: Entry, recorded: Recorded, parent: int, name: bytes) -> Metadata:
+        """Look at everything but the content. Raises `OSError` when it is gone meanwhile."""
+        status = os.stat(name or b".", dir_fd=parent, follow_symlinks=False)
+        target = None
+        if stat.S_ISLNK(status.st_mode) and entry.kind == DIRECTORY:
+            status = self.tree.directory_status(self.tree.resolve(entry.path))
+        elif stat.S_ISLNK(status.st_mode):
+            target = os.readlink(name, dir_fd=parent)
+        is_device = stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)
+        with_capabilities = recorded.capabilities is not None and stat.S_ISREG(status.st_mode)
+        return Metadata(
+            None if stat.S_ISLNK(status.st_mode) else stat.S_IMODE(status.st_mode),
+            status.st_uid,
+            status.st_gid,
+            int(status.st_mtime),
+            target,
+            status.st_rdev if is_device else None,
+            _capabilities(name, parent) if with_capabilities else None,
+        )
 
     def _other_type(self, index: int, kind: int, parent: int, name: bytes, entry: Entry) -> Observation:
         """Describe what is there instead of a regular file; of a link, where it leads and what is there."""
@@ -181,7 +306,7 @@ class _Verifier:
         is_directory = self.tree.is_directory(end)
         return Observation(index, "symlink", target=target, target_is_directory=is_directory)
 
-    def _read_target(self, path: bytes, name: str) -> _Digested | None:
+    def _read_target(self, path: bytes, name: str) -> Digested | None:
         """Hash what a link leads to, if it is a regular file of a sane size (/proc/kcore is one of another)."""
         try:
             descriptor = self.tree.open(path)
@@ -189,7 +314,7 @@ class _Verifier:
             return None
         try:
             size = os.fstat(descriptor).st_size
-            return self._read(descriptor, name, size) if size <= MAX_TARGET_BYTES else None
+            return self.reader.read_cached(descriptor, name, size) if size <= MAX_TARGET_BYTES else None
         finally:
             os.close(descriptor)
 
@@ -198,59 +323,88 @@ class _Verifier:
     ) -> Observation | None:
         """Compare the content of what lstat called a regular file."""
         key = (status.st_dev, status.st_ino)
-        if status.st_nlink > 1 and key in self._links and _expected(entry, self._links[key]):
+        if status.st_nlink > 1 and key in self._links and _is_expected(entry, self._links[key]):
             return None
         if status.st_size > MAX_FILE_BYTES:
             return Observation(index, "file", size=status.st_size, error=errno.EFBIG)
+        if _has_another_size(entry, status.st_size):
+            seen = self._look_at_undigested(index, entry, parent, name)
+            return seen if seen.error is None else Observation(index, "file", size=status.st_size)
         for _attempt in range(READ_ATTEMPTS):
             try:
                 descriptor = os.open(name, READ_FLAGS, dir_fd=parent)
             except OSError as error:
                 return Observation(index, "file", size=status.st_size, error=error.errno)
             try:
-                found = self._read(descriptor, algorithm(entry.digest or b""), status.st_size)
-                if found.digest is not None and _expected(entry, found.digest):
-                    if status.st_nlink > 1:
-                        self._links[key] = found.digest
-                    return None
-                after = os.fstat(descriptor)
+                found = self._read_content(index, entry, descriptor, status)
             finally:
                 os.close(descriptor)
-            if _version(after) == _version(status) and not found.growing:
-                return _content(index, found)
+            if found is not _CHANGING:
+                return found
             try:
                 status = os.stat(name, dir_fd=parent, follow_symlinks=False)
             except OSError as error:
                 return Observation(index, "missing", error=error.errno)
             if not stat.S_ISREG(status.st_mode):
                 return self._other_type(index, stat.S_IFMT(status.st_mode), parent, name, entry)
-            key = (status.st_dev, status.st_ino)
         return Observation(index, "file", size=status.st_size, busy=True)
 
-    def _read(self, descriptor: int, name: str, size: int) -> _Digested:
-        """Hash a file to its end, but none that grows faster than it is read. ``size`` is what it had before."""
-        hasher = _HASHERS[name](usedforsecurity=False)
-        total = 0
-        buffer = memoryview(self._buffer)
-        try:
-            while True:
-                count = os.readv(descriptor, [buffer])
-                hasher.update(buffer[:count])
-                total += count
-                # A read that comes back short of a regular file's recorded size has not ended it; one at it has.
-                if count == 0 or (total == size and count < len(buffer)):
-                    break
-                if total > size + MAX_GROWTH_BYTES:
-                    return _Digested(None, total, growing=True)
-        except OSError as error:
-            return _Digested(None, total, error.errno)
-        finally:
-            self.bytes_read += total
-        return _Digested(hasher.hexdigest().encode(), total)
+    def _read_content(self, index: int, entry: Entry, descriptor: int, status: os.stat_result) -> Observation | None:
+        """Read an open file and compare it; `_CHANGING` when it was not the same file all the while."""
+        found, disk = self.reader.read(descriptor, algorithm(entry.digest or b""), status)
+        if _is_sound(entry, found) and (disk is None or _is_sound(entry, disk)):
+            if status.st_nlink > 1 and found.digest is not None:
+                self._links[status.st_dev, status.st_ino] = found.digest
+            return None
+        if found.growing or (disk is not None and disk.growing) or _version(os.fstat(descriptor)) != _version(status):
+            return _CHANGING
+        observation = _content(index, found)
+        if not _is_sound(entry, found) and found.error is None:
+            with contextlib.suppress(OSError):  # It could be read just now, and that is what counts.
+                observation = observation._replace(suspicions=self._suspicions(entry, descriptor))
+        if disk is not None:
+            offset = disk.size if disk.error is not None else None
+            observation = observation._replace(disk_digest=disk.digest, disk_error=disk.error, disk_offset=offset)
+        return observation
 
 
-def _expected(entry: Entry, digest: bytes) -> bool:
+def _has_another_size(entry: Entry, size: int) -> bool:
+    """Tell whether a file's size alone shows that its content is not what was recorded."""
+    return entry.recorded is not None and entry.recorded.size not in (None, size) and not entry.other_digests
+
+
+def _is_sound(entry: Entry, found: Digested) -> bool:
+    return found.digest is not None and _is_expected(entry, found.digest)
+
+
+def _is_expected(entry: Entry, digest: bytes) -> bool:
     return digest == entry.digest or digest in entry.other_digests
+
+
+def _is_comparable(entry: Entry, observation: Observation) -> bool:
+    """Tell whether what is there is of the type that was recorded, so that its metadata can be compared."""
+    return observation.file_type == _type_of(entry) and not observation.busy
+
+
+def _type_of(entry: Entry) -> str:
+    """Return the type that an entry should have; for one of unknown type, the one that says most."""
+    return _TYPES[_ALLOWED[entry.kind][0]] if entry.kind in _ALLOWED and entry.digest is None else "file"
+
+
+def _capabilities(name: bytes, parent: int) -> str | None:
+    """Return a regular file's capabilities as text, `None` when they may not be read."""
+    try:
+        descriptor = open_regular(name, parent)
+    except OSError:
+        return None
+    try:
+        value = os.getxattr(descriptor, capabilities.ATTRIBUTE)
+    except OSError as error:
+        return "" if error.errno in (errno.ENODATA, errno.EOPNOTSUPP) else None
+    finally:
+        os.close(descriptor)
+    parsed = capabilities.parse_attribute(value)
+    return capabilities.to_text(parsed) if parsed is not None else "malformed"
 
 
 def _version(status: os.stat_result) -> tuple[int, ...]:
@@ -258,7 +412,7 @@ def _version(status: os.stat_result) -> tuple[int, ...]:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_mode)
 
 
-def _content(index: int, found: _Digested) -> Observation:
+def _content(index: int, found: Digested) -> Observation:
     if found.error is not None:
         return Observation(index, "file", error=found.error, offset=found.size)
     return Observation(index, "file", digest=found.digest, size=found.size)

@@ -22,6 +22,8 @@ import traceback
 from collections.abc import Generator, Iterator
 from typing import Callable, NamedTuple
 
+TICK_SECONDS = 0.25
+
 _INDEX = struct.Struct("=i")
 _SIZE = struct.Struct("=Q")
 
@@ -40,17 +42,19 @@ class _Worker(NamedTuple):
     results: int
 
 
-def run_batches(count: int, work: Callable[[int], object], jobs: int) -> Generator[BatchResult, None, None]:
+def run_batches(
+    count: int, work: Callable[[int], object], jobs: int, tick: Callable[[], None] | None = None
+) -> Generator[BatchResult, None, None]:
     """Call ``work`` with each batch number below ``count``, in ``jobs`` forked processes, and yield what it returns.
 
     Results come in any order, one for every batch. When a process dies, the batch that it had is yielded as a failure
     and a new process takes its place. What ``work`` raises is a failure of its batch. Where the system will not have
     as many processes, fewer do the work; batches that none is left for are yielded as failures. No process outlives
-    the iteration, nor this process.
+    the iteration, nor this process. ``tick`` is called in this process, at least every `TICK_SECONDS` while it waits.
     """
     crew = _Crew(work)
     try:
-        yield from _distribute(count, crew, jobs)
+        yield from _distribute(count, crew, jobs, tick)
     finally:
         for worker in list(crew.workers.values()):
             crew.stop(worker)
@@ -92,7 +96,7 @@ class _Crew:
         os.close(worker.results)
 
 
-def _distribute(count: int, crew: _Crew, jobs: int) -> Iterator[BatchResult]:
+def _distribute(count: int, crew: _Crew, jobs: int, tick: Callable[[], None] | None) -> Iterator[BatchResult]:
     """Keep every process at work until all batches are done."""
     pending = list(range(count))[::-1]
     at_work: dict[int, int] = {}
@@ -101,7 +105,9 @@ def _distribute(count: int, crew: _Crew, jobs: int) -> Iterator[BatchResult]:
         if not at_work:
             yield from (BatchResult(batch, None, refused) for batch in pending)
             return
-        for descriptor, _event in crew.poll.poll():
+        if tick is not None:
+            tick()
+        for descriptor, _event in crew.poll.poll(TICK_SECONDS * 1000 if tick is not None else None):
             worker = crew.workers[descriptor]
             batch = at_work.pop(descriptor)
             message = _receive(descriptor)

@@ -15,6 +15,7 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Exclusion, Options
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.exclusions import exclusions
 from ansible_collections.ringmaster.webops.plugins.modules import package_consistency_info as module
 
 
@@ -26,7 +27,7 @@ def run(capsys: pytest.CaptureFixture[str], **arguments: object) -> dict[str, An
 
 
 def test_exclusions_are_globs_or_dictionaries() -> None:
-    assert module.exclusions(["/a/*", {"path": "/b"}, {"path": "/c", "reason": "known"}]) == (
+    assert exclusions(["/a/*", {"path": "/b"}, {"path": "/c", "reason": "known"}]) == (
         Exclusion("/a/*", "excluded on request"),
         Exclusion("/b", "excluded on request"),
         Exclusion("/c", "known"),
@@ -36,7 +37,7 @@ def test_exclusions_are_globs_or_dictionaries() -> None:
 @pytest.mark.parametrize("value", [3, "", {}, {"path": ""}, {"path": 3}, {"path": "/a", "why": "x"}, ["/a"]])
 def test_anything_else_is_refused_by_its_value(value: object) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        module.exclusions([value])
+        exclusions([value])
     assert repr(value) in caught.value.value
 
 

@@ -55,7 +55,7 @@ def test_worst_first() -> None:
     assert [(found.category, found.path) for found in worst_first(findings)][:3] == [
         ("content_changed", b"/a"),
         ("content_changed", b"/b"),
-        ("unreadable", b"/a"),
+        ("cached_good_disk_bad", b"/a"),
     ]
 
 

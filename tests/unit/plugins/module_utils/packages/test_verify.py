@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import MeasurementError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import verify as verify_module
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import FILE, Entry, Observation
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.reading import HASHERS, Reader
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.verify import self_test, verify
 
@@ -31,7 +32,7 @@ def observe(root: Path | str, *entries: Entry) -> list[Observation]:
     return [found for outcome in verify(Tree(str(root)), list(entries), 1) for found in outcome.observations]
 
 
-@pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha256"])
+@pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha224", "sha256", "sha384", "sha512"])
 def test_each_algorithm_is_told_by_its_length(tmp_path: Path, algorithm: str) -> None:
     (tmp_path / "a").write_bytes(b"content")
     assert observe(tmp_path, entry("/a", b"content", algorithm)) == []
@@ -56,6 +57,18 @@ def test_pitfall_30_read_error_is_reported_with_errno_and_offset_and_the_rest_go
     assert found[1].digest is not None
 
 
+def test_pitfall_30_read_error_of_a_file_without_digest_is_reported_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    (tmp_path / "a").write_bytes(b"x")
+    monkeypatch.setattr(os, "pread", fail)
+    (found,) = observe(tmp_path, Entry(b"/a", b"/a", FILE, "p"))
+    assert (found.error, found.offset) == (errno.EIO, 0)
+
+
 def test_pitfall_32_sparse_file_is_read_in_chunks(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     os.truncate(tmp_path / "a", 50_000_000)
@@ -73,15 +86,15 @@ def test_pitfall_33_file_that_grows_faster_than_it_is_read_is_busy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a").write_bytes(b"x")
-    readv = os.readv
+    preadv = os.preadv
 
-    def grow(descriptor: int, buffers: list[memoryview]) -> int:
+    def grow(descriptor: int, buffers: list[memoryview], offset: int) -> int:
         size = os.fstat(descriptor).st_size
         assert size < 100_000_000, "it is read for ever"
         os.truncate(tmp_path / "a", size + 300_000)
-        return readv(descriptor, buffers)
+        return preadv(descriptor, buffers, offset)
 
-    monkeypatch.setattr(os, "readv", grow)
+    monkeypatch.setattr(os, "preadv", grow)
     assert [found.busy for found in observe(tmp_path, entry("/a", b"y"))] == [True]
 
 
@@ -90,15 +103,15 @@ def test_pitfall_33_file_that_keeps_changing_is_busy_and_not_changed(
 ) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"x")
-    read = verify_module._Verifier._read
+    read = Reader.read
 
-    def read_and_write(self: object, descriptor: int, name: str, size: int) -> object:
-        found = read(self, descriptor, name, size)  # type: ignore[arg-type]
+    def read_and_write(self: Reader, descriptor: int, name: str, status: os.stat_result) -> object:
+        found = read(self, descriptor, name, status)
         with path.open("ab") as stream:
             stream.write(b"more")
         return found
 
-    monkeypatch.setattr(verify_module._Verifier, "_read", read_and_write)
+    monkeypatch.setattr(Reader, "read", read_and_write)
     assert [found.busy for found in observe(tmp_path, entry("/a", b"y"))] == [True]
 
 
@@ -107,15 +120,15 @@ def test_pitfall_33_file_that_was_exchanged_while_it_was_read_is_read_again(
 ) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"old")
-    read = verify_module._Verifier._read
+    read = Reader.read
 
-    def read_and_exchange(self: object, descriptor: int, name: str, size: int) -> object:
-        found = read(self, descriptor, name, size)  # type: ignore[arg-type]
+    def read_and_exchange(self: Reader, descriptor: int, name: str, status: os.stat_result) -> object:
+        found = read(self, descriptor, name, status)
         (tmp_path / "new").write_bytes(b"new")
         (tmp_path / "new").replace(path)
         return found
 
-    monkeypatch.setattr(verify_module._Verifier, "_read", read_and_exchange)
+    monkeypatch.setattr(Reader, "read", read_and_exchange)
     assert observe(tmp_path, entry("/a", b"new")) == []
 
 
@@ -139,6 +152,6 @@ def test_killed_process_is_a_failure_with_the_entries_it_had(tmp_path: Path, mon
 
 
 def test_pitfall_59_python_that_hashes_wrongly_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(verify_module._HASHERS, "md5", hashlib.sha1)
+    monkeypatch.setitem(HASHERS, "md5", hashlib.sha1)
     with pytest.raises(MeasurementError, match="damaged"):
         self_test()

@@ -36,6 +36,17 @@ def test_every_batch_comes_back_once(jobs: int, count: int) -> None:
     assert no_child_is_left()
 
 
+def test_the_caller_is_woken_while_it_waits() -> None:
+    ticks: list[int] = []
+
+    def work(number: int) -> object:
+        time.sleep(1.0)
+        return number
+
+    list(run_batches(1, work, 1, lambda: ticks.append(1)))
+    assert len(ticks) > 2
+
+
 def test_the_work_is_done_in_other_processes() -> None:
     assert os.getpid() not in {done.result for done in run_batches(4, lambda _number: os.getpid(), 2)}
 
