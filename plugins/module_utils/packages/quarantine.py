@@ -1,0 +1,454 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where damaged files are kept before a repair replaces them: content and everything that the inode said.
+
+``/var/lib/ringmaster/quarantine/<UTC time>/`` (mode 0700) holds ``records.jsonl``, one line for each path of the repair
+in the order of its steps, and ``files/NNNNNN``, what was at that path. A record is on disk before the first name of its
+step is made, so the records of a run that was killed say which directories may hold what it left; the file
+``finished`` says that the run was not. That is all the journal that a repair needs: what is still damaged is found by
+verifying again.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import re
+import stat
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.errors import WebopsError
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.inode import (
+    Inode,
+    read_inode,
+    sync_directory,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import is_utf8, text
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import (
+    DIRECTORY_FLAGS,
+    READ_FLAGS,
+    DirectoryWalk,
+    Tree,
+)
+
+DIRECTORY = b"/var/lib/ringmaster/quarantine"
+RECORDS = b"records.jsonl"
+
+#: What one run keeps at most; more of a system than that is not repaired file by file.
+MAX_BYTES = 4 * 1024**3
+#: What a directory may hold that stands where a file belongs, when it has to be copied to another file system.
+MAX_TREE_ENTRIES = 10_000
+MAX_RECORDS_BYTES = 64 * 1024 * 1024
+
+_RUN = re.compile(rb"^\d{8}T\d{6}Z(?:-\d+)?$")
+_BLOCK_BYTES = 4096
+_CHUNK_BYTES = 256 * 1024
+_MAX_HOLES = 1000
+_PARENTS = (b"ringmaster", b"quarantine")
+
+
+class QuarantineError(WebopsError):
+    """Something cannot be kept, so it is not replaced either."""
+
+
+class Unfinished(NamedTuple):
+    """A run that was killed: its name, and what it has recorded.
+
+    ``directories`` are those in which it may have left something, ``held`` are packages that are to be held, ``names``
+    those of one file that it was giving them.
+    """
+
+    run: bytes
+    directories: tuple[bytes, ...]
+    held: tuple[str, ...]
+    names: tuple[tuple[bytes, ...], ...]
+
+
+class Quarantine:
+    """The quarantine of one run. Nothing is made on disk before something has to be kept."""
+
+    def __init__(self, tree: Tree, max_bytes: int = MAX_BYTES) -> None:
+        """Take a root that is open, and stays so."""
+        self._tree = tree
+        self._bytes_left = max_bytes
+        self._run = -1
+        self._files = -1
+        self._number = 0
+        self._kept: dict[tuple[int, int], str] = {}
+        self.path: str | None = None
+
+    def keep(self, path: bytes, with_content: bool = True) -> dict[str, object]:
+        """Keep a copy of what is at a path, if anything is, or of its metadata alone; returns its record.
+
+        A directory is not copied: it is moved (`move`) when its replacement is ready. Raises `QuarantineError` when the
+        copy cannot be made; what cannot be read of a damaged file is left out, and the record says where.
+        """
+        self._open()
+        directory, _slash, name = path.rpartition(b"/")
+        walk = DirectoryWalk(self._tree)
+        try:
+            parent = walk.enter(directory)
+            record = self._copied(path, parent, name, with_content)
+        except (FileNotFoundError, NotADirectoryError):
+            record = {**_named(path), "type": "missing"}
+        except OSError as error:
+            raise _cannot_keep(path, error) from error
+        finally:
+            walk.close()
+        self._record(record)
+        return record
+
+    def move(self, path: bytes, parent: int, name: bytes) -> None:
+        """Move a directory into the quarantine; ``path`` is where it was, ``name`` what it is called now.
+
+        Raises `QuarantineError`.
+        """
+        self._open()
+        kept = self._next_name()
+        try:
+            metadata = read_inode(parent, name)
+            try:
+                os.rename(name, kept, src_dir_fd=parent, dst_dir_fd=self._files)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                self._copy_tree(parent, name, self._files, kept, [MAX_TREE_ENTRIES])
+                _remove_tree(parent, name)
+            sync_directory(self._files)
+        except OSError as error:
+            raise _cannot_keep(path, error) from error
+        self._record({**_named(path), **_described(metadata), "kept": f"files/{kept.decode()}"})
+
+    def note_held(self, label: str) -> None:
+        """Record that a package is held, before a step takes that from it. Raises `QuarantineError`."""
+        self._open()
+        self._record({"held": label})
+
+    def note_names(self, paths: Sequence[bytes]) -> None:
+        """Record that paths are to be names of one file, before the first of them is. Raises `QuarantineError`."""
+        self._open()
+        self._record({"names_b64": [base64.b64encode(path).decode() for path in paths]})
+
+    def finish(self) -> None:
+        """Say that the run came to its end, so that nobody looks for what it left."""
+        if self._run >= 0:
+            with contextlib.suppress(FileExistsError):
+                _create(self._run, b"finished")
+            sync_directory(self._run)
+
+    def is_run(self, name: bytes) -> bool:
+        """Tell whether this is the run of a name."""
+        return self.path is not None and self.path.rpartition("/")[2] == text(name)
+
+    def close(self) -> None:
+        """Let go of the directories."""
+        for descriptor in (self._files, self._run):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._files = self._run = -1
+
+    def _open(self) -> None:
+        if self._run >= 0:
+            return
+        try:
+            base = _open_base(self._tree, make=True)
+            try:
+                name = _make_run(base)
+                self._run = os.open(name, os.O_RDONLY | DIRECTORY_FLAGS & ~os.O_PATH, dir_fd=base)
+            finally:
+                os.close(base)
+            os.mkdir(b"files", 0o700, dir_fd=self._run)
+            self._files = os.open(b"files", DIRECTORY_FLAGS, dir_fd=self._run)
+        except OSError as error:
+            raise _cannot_keep(DIRECTORY, error) from error
+        self.path = text(DIRECTORY + b"/" + name)
+
+    def _copied(self, path: bytes, parent: int, name: bytes, with_content: bool) -> dict[str, object]:
+        """Copy what is at a name, and describe it."""
+        metadata = read_inode(parent, name)
+        record = {**_named(path), **_described(metadata)}
+        if stat.S_ISLNK(metadata.mode):
+            record["target"] = text(os.readlink(name, dir_fd=parent))
+        elif stat.S_ISREG(metadata.mode) and with_content:
+            self._copy_file(path, parent, name, metadata, record)
+        return record
+
+    def _copy_file(self, path: bytes, parent: int, name: bytes, metadata: Inode, record: dict[str, object]) -> None:
+        """Copy a regular file, once for all of its names."""
+        key = (metadata.device, metadata.inode)
+        if key in self._kept:
+            record["kept"] = self._kept[key]
+            return
+        self._require_space(path, metadata.size)
+        kept = self._next_name()
+        source = os.open(name, READ_FLAGS, dir_fd=parent)
+        try:
+            target = _create(self._files, kept, close=False)
+            try:
+                digest, holes = _copy(source, target, metadata.size)
+                os.fsync(target)
+            finally:
+                os.close(target)
+        finally:
+            os.close(source)
+        sync_directory(self._files)
+        self._bytes_left -= metadata.size
+        record["sha256"] = digest
+        if holes:
+            record["unreadable"] = holes
+        record["kept"] = self._kept[key] = f"files/{kept.decode()}"
+
+    def _require_space(self, path: bytes, size: int) -> None:
+        free = os.fstatvfs(self._files)
+        if size > self._bytes_left or size > free.f_bavail * free.f_frsize:
+            raise QuarantineError(
+                text(path),
+                f"its {size} bytes are more than the quarantine may take",
+                f"Move it away by hand, and what is below {text(DIRECTORY)} and not needed any more",
+            )
+
+    def _next_name(self) -> bytes:
+        self._number += 1
+        return b"%06d" % self._number
+
+    def _record(self, record: dict[str, object]) -> None:
+        """Append a record, durably."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(RECORDS, flags, 0o600, dir_fd=self._run)
+        try:
+            os.write(descriptor, json.dumps(record).encode() + b"\n")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        sync_directory(self._run)
+
+    def _copy_tree(self, parent: int, name: bytes, into: int, kept: bytes, left: list[int]) -> None:
+        """Copy a directory to another file system: directories, regular files and links, not too many of them."""
+        os.mkdir(kept, 0o700, dir_fd=into)
+        source = os.open(name, os.O_RDONLY | DIRECTORY_FLAGS & ~os.O_PATH, dir_fd=parent)
+        try:
+            target = os.open(kept, DIRECTORY_FLAGS, dir_fd=into)
+            try:
+                for each in _names(source):
+                    self._copy_member(source, os.fsencode(each), target, left)
+            finally:
+                os.close(target)
+        finally:
+            os.close(source)
+
+    def _copy_member(self, source: int, name: bytes, target: int, left: list[int]) -> None:
+        left[0] -= 1
+        status = os.stat(name, dir_fd=source, follow_symlinks=False)
+        self._bytes_left -= status.st_size
+        if left[0] < 0 or self._bytes_left < 0:
+            raise OSError(errno.EFBIG, "it holds too much to be copied to another file system")
+        if stat.S_ISDIR(status.st_mode):
+            self._copy_tree(source, name, target, name, left)
+        elif stat.S_ISLNK(status.st_mode):
+            os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
+        elif stat.S_ISREG(status.st_mode):
+            descriptor = os.open(name, READ_FLAGS, dir_fd=source)
+            try:
+                copy = _create(target, name, close=False)
+                try:
+                    _copy(descriptor, copy, status.st_size)
+                    os.fsync(copy)
+                finally:
+                    os.close(copy)
+            finally:
+                os.close(descriptor)
+
+
+def unfinished(tree: Tree) -> list[Unfinished]:
+    """Return the runs that were killed, and where they may have left something. Raises `QuarantineError`."""
+    try:
+        base = _open_base(tree, make=False)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise _cannot_keep(DIRECTORY, error) from error
+    try:
+        runs = sorted(name for name in map(os.fsencode, _names(base)) if _RUN.match(name))
+        return [_unfinished(base, run) for run in runs if not _is_finished(base, run)]
+    finally:
+        os.close(base)
+
+
+def mark_finished(tree: Tree, run: bytes) -> None:
+    """Say that what a killed run left has been cleared away."""
+    base = _open_base(tree, make=False)
+    try:
+        descriptor = os.open(run, DIRECTORY_FLAGS, dir_fd=base)
+        try:
+            with contextlib.suppress(FileExistsError):
+                _create(descriptor, b"finished")
+        finally:
+            os.close(descriptor)
+    finally:
+        os.close(base)
+
+
+def _is_finished(base: int, run: bytes) -> bool:
+    try:
+        os.stat(run + b"/finished", dir_fd=base, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
+
+
+def _unfinished(base: int, run: bytes) -> Unfinished:
+    """Read what a run has recorded; a line cut off by its death is no record."""
+    try:
+        descriptor = os.open(run + b"/" + RECORDS, READ_FLAGS, dir_fd=base)
+    except OSError:
+        return Unfinished(run, (), (), ())
+    with os.fdopen(descriptor, "rb") as stream:
+        lines = stream.read(MAX_RECORDS_BYTES).split(b"\n")[:-1]
+    directories: dict[bytes, None] = {}
+    held: list[str] = []
+    names: list[tuple[bytes, ...]] = []
+    for line in lines:
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+            record = json.loads(line)
+            if "held" in record:
+                held.append(str(record["held"]))
+            elif "names_b64" in record:
+                names.append(tuple(base64.b64decode(path) for path in record["names_b64"]))
+            else:
+                path = base64.b64decode(record["path_b64"]) if "path_b64" in record else record["path"].encode()
+                directories[path.rpartition(b"/")[0]] = None
+    return Unfinished(run, tuple(directories), tuple(held), tuple(names))
+
+
+def _open_base(tree: Tree, make: bool) -> int:
+    """Open the directory of all runs, never through a link that somebody else could have set. Raises `OSError`."""
+    walk = DirectoryWalk(tree)
+    try:
+        descriptor = os.dup(walk.enter(tree.resolve(b"/var/lib")))
+    finally:
+        walk.close()
+    for name in _PARENTS:
+        try:
+            if make:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(name, 0o700, dir_fd=descriptor)
+            inner = os.open(name, DIRECTORY_FLAGS & ~os.O_PATH | os.O_RDONLY, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+        descriptor = inner
+        status = os.fstat(descriptor)
+        if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            os.close(descriptor)
+            raise OSError(errno.EPERM, f"{text(name)} belongs to somebody else, or others may write to it")
+    os.fchmod(descriptor, 0o700)
+    return descriptor
+
+
+def _make_run(base: int) -> bytes:
+    """Make the directory of one run; its name is the time, with a number where that is taken."""
+    began = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()).encode()
+    for ending in (b"", *(b"-%d" % number for number in range(1, 1000))):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(began + ending, 0o700, dir_fd=base)
+            sync_directory(base)
+            return began + ending
+    raise OSError(errno.EEXIST, "too many runs in one second")
+
+
+def _names(descriptor: int) -> list[str]:
+    with os.scandir(descriptor) as found:
+        return [entry.name for entry in found]
+
+
+def _create(parent: int, name: bytes, close: bool = True) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(name, flags, 0o600, dir_fd=parent)
+    if close:
+        os.close(descriptor)
+    return descriptor
+
+
+def _copy(source: int, target: int, size: int) -> tuple[str, list[list[int]]]:
+    """Copy so many bytes. Returns their SHA-256, and offset and length of each part that cannot be read (a hole)."""
+    hasher = hashlib.sha256()
+    holes: list[list[int]] = []
+    offset = 0
+    while offset < size:
+        wanted = min(_CHUNK_BYTES, size - offset)
+        try:
+            chunk = os.pread(source, wanted, offset)
+        except OSError:
+            wanted = min(_BLOCK_BYTES - offset % _BLOCK_BYTES, wanted)
+            try:
+                chunk = os.pread(source, wanted, offset)
+            except OSError:
+                _add_hole(holes, offset, wanted)
+                chunk = bytes(wanted)
+        if not chunk:
+            break
+        hasher.update(chunk)
+        if chunk.strip(b"\0"):
+            os.pwrite(target, chunk, offset)
+        offset += len(chunk)
+    os.ftruncate(target, offset)
+    return hasher.hexdigest(), holes
+
+
+def _add_hole(holes: list[list[int]], offset: int, length: int) -> None:
+    if holes and sum(holes[-1]) == offset:
+        holes[-1][1] += length
+    elif len(holes) < _MAX_HOLES:
+        holes.append([offset, length])
+
+
+def _remove_tree(parent: int, name: bytes) -> None:
+    """Remove a directory and what is in it, each name in its own directory, links not followed."""
+    descriptor = os.open(name, os.O_RDONLY | DIRECTORY_FLAGS & ~os.O_PATH, dir_fd=parent)
+    try:
+        for each in map(os.fsencode, _names(descriptor)):
+            if stat.S_ISDIR(os.stat(each, dir_fd=descriptor, follow_symlinks=False).st_mode):
+                _remove_tree(descriptor, each)
+            else:
+                os.unlink(each, dir_fd=descriptor)
+    finally:
+        os.close(descriptor)
+    os.rmdir(name, dir_fd=parent)
+
+
+def _named(path: bytes) -> dict[str, object]:
+    named: dict[str, object] = {"path": text(path)}
+    if not is_utf8(path):
+        named["path_b64"] = base64.b64encode(path).decode()
+    return named
+
+
+def _described(metadata: Inode) -> dict[str, object]:
+    """Return metadata as a record holds it; extended attributes as base64, which is exact."""
+    kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "symlink", stat.S_IFIFO: "fifo"}
+    return {
+        "type": kinds.get(stat.S_IFMT(metadata.mode), "special"),
+        "mode": f"{stat.S_IMODE(metadata.mode):04o}",
+        "uid": metadata.uid,
+        "gid": metadata.gid,
+        "size": metadata.size,
+        "modified_ns": metadata.modified_ns,
+        "device_number": metadata.device_number,
+        "flags": metadata.flags,
+        "xattrs": {name: base64.b64encode(value).decode() for name, value in metadata.xattrs.items()},
+    }
+
+
+def _cannot_keep(path: bytes, error: OSError) -> QuarantineError:
+    return QuarantineError(
+        text(path),
+        f"it cannot be kept in the quarantine ({error.strerror})",
+        f"Look at {text(DIRECTORY)} and the room on its file system, or move the damaged file away by hand",
+    )

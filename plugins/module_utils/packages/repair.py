@@ -1,0 +1,468 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Findings + what is known of their packages + what the administrator allows -> the plan of a repair.
+
+Pure: opens nothing. The plan says every step in its order, where what it writes comes from and how far that is trusted,
+and of everything that will not be repaired why not. A conffile is never touched unasked, and nothing is repaired that
+no package vouches for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple, Union
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
+    CONFFILE,
+    DIRECTORY,
+    FILE,
+    SYMLINK,
+    UNLISTED,
+    DatabaseProblem,
+    Entry,
+    Finding,
+    text,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_order import (
+    DIRECTORIES,
+    rank,
+    stage,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import (
+    INSTALL_PACKAGE,
+    KINDS,
+    MAKE_DIRECTORY,
+    REPLACE_FILE,
+    REPLACE_LINK,
+    RESTORE_DIGESTS,
+    RESTORE_LIST,
+    SET_METADATA,
+    TRUSTS,
+    NotRepaired,
+    Plan,
+    Policy,
+    Step,
+)
+
+if TYPE_CHECKING:
+    from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import Member, VerifiedPackage
+
+    #: The package that vouches for what is repaired, or the reason why there is none.
+    Reference = Union[VerifiedPackage, str]
+
+_CONTENT_CLASSES = frozenset(
+    (
+        "content_changed",
+        "unreadable",
+        "type_changed",
+        "missing",
+        "diverted_target_missing",
+        "target_changed",
+        "device_changed",
+        "capabilities_changed",
+        "cached_good_disk_bad",
+        "config_changed",
+        "config_missing",
+        "package_broken",
+    )
+)
+_METADATA_CLASSES = frozenset(("mode_changed", "owner_changed"))
+_LOST_CLASSES = frozenset(("missing", "type_changed", "config_missing", "diverted_target_missing"))
+_NEVER = {
+    "ownership_conflict": (
+        "its packages disagree about it",
+        "Find out which of them should own it; a diversion may be lost",
+    ),
+    "relocated_by_symlink": ("the right content lies behind a link", "Nothing is wrong with it"),
+    "package_not_configured": ("its package is unpacked, but not configured", "Run dpkg --configure --pending"),
+    "cached_bad_disk_good": ("the disk is right, only the page cache is not", "Drop the page cache, or reboot"),
+}
+_INFO_FILE = re.compile(r"/var/lib/dpkg/info/(?P<label>[^/]+)\.(?P<kind>list|md5sums)")
+_SETS_METADATA = re.compile(rb"\b(?:chmod|chown|chgrp|setcap|setfacl|dpkg-statoverride|install)\b")
+
+
+class Facts(NamedTuple):
+    """What the plan rests on besides the findings.
+
+    ``entries`` are those of the manifest by path. ``installed`` are the versions by label, ``references`` the package
+    that vouches for each label, or the reason why there is none; one of another version is an upgrade that is allowed.
+    ``scripts`` are the scripts that configure a package, ``obstacles`` why a path cannot be replaced as it is,
+    ``digests`` the MD5 of each file of the packages whose digests the database has lost.
+    """
+
+    entries: Mapping[bytes, Entry]
+    installed: Mapping[str, str]
+    references: Mapping[str, Reference]
+    scripts: Mapping[str, bytes]
+    obstacles: Mapping[bytes, str]
+    digests: Mapping[str, Mapping[bytes, bytes]]
+
+
+class _Damage(NamedTuple):
+    """Everything that was found about one path."""
+
+    path: bytes
+    entry: Entry | None
+    packages: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def classes(self) -> frozenset[str]:
+        return frozenset(finding.category for finding in self.findings)
+
+    @property
+    def why(self) -> str:
+        return ", ".join(sorted(self.classes))
+
+
+def concerned(findings: Iterable[Finding], problems: Iterable[DatabaseProblem]) -> list[str]:
+    """Return the labels of the packages without which nothing can be planned."""
+    labels = {label: None for finding in findings if finding.category not in _NEVER for label in finding.packages}
+    for problem in problems:
+        match = _INFO_FILE.fullmatch(problem.file)
+        if match is not None:
+            labels[match["label"]] = None
+    return sorted(labels)
+
+
+def without_digests(problems: Iterable[DatabaseProblem]) -> frozenset[str]:
+    """Return the labels of the packages whose digests the database has lost."""
+    matches = [_INFO_FILE.fullmatch(problem.file) for problem in problems]
+    return frozenset(match["label"] for match in matches if match is not None and match["kind"] == "md5sums")
+
+
+def make_plan(findings: Iterable[Finding], problems: Iterable[DatabaseProblem], facts: Facts, policy: Policy) -> Plan:
+    """Plan the repair of everything that was found."""
+    planner = _Planner(facts, policy)
+    planner.plan_database(problems)
+    for damage in _by_path(findings, facts.entries):
+        planner.plan_damage(damage)
+    planner.plan_packages()
+    return planner.plan()
+
+
+def _by_path(findings: Iterable[Finding], entries: Mapping[bytes, Entry]) -> list[_Damage]:
+    """Put together what was found about each path; what was found about a package has its label for a path."""
+    grouped: dict[tuple[bytes, tuple[str, ...]], list[Finding]] = {}
+    for finding in findings:
+        grouped.setdefault((finding.path, finding.packages), []).append(finding)
+    return [
+        _Damage(path, entries.get(path), packages, tuple(found)) for (path, packages), found in sorted(grouped.items())
+    ]
+
+
+def installation(label: str, reference: VerifiedPackage, installed: str, paths: list[bytes], why: str) -> Step:
+    """Return the step that installs a package again, over the paths that are damaged."""
+    places = [stage(path, label) for path in paths] or [stage(b"", label)]
+    return Step(
+        INSTALL_PACKAGE,
+        label.encode(),
+        label,
+        min(places, key=lambda name: rank(name, label)),
+        why,
+        reference.source,
+        reference.trust,
+        {"version": installed, "damaged": [text(path) for path in paths]},
+        {"version": reference.version, "size": sum(member.size for member in reference.members.values())},
+        damaged=tuple(paths),
+    )
+
+
+class _Planner:
+    """The making of one plan."""
+
+    def __init__(self, facts: Facts, policy: Policy) -> None:
+        self.facts = facts
+        self.policy = policy
+        self.steps: dict[tuple[str, bytes], Step] = {}
+        self.refused: list[NotRepaired] = []
+        self.by_package: dict[str, list[_Damage]] = {}
+        self.places = _places(facts)
+        self.taken: dict[bytes, Step] = {}
+        self.groups: dict[str, dict[bytes, list[bytes]]] = {}
+
+    def plan(self) -> Plan:
+        """Return what was planned, in its order."""
+        steps = sorted(
+            self.steps.values(),
+            key=lambda step: (*rank(step.stage, step.package), KINDS.index(step.kind), step.path),
+        )
+        return Plan(steps, sorted(self.refused, key=lambda each: each.path))
+
+    def plan_database(self, problems: Iterable[DatabaseProblem]) -> None:
+        """Plan to write a package's list and digests anew; nothing else of a database can be made from packages."""
+        for problem in problems:
+            path = problem.file.encode("utf-8", "surrogateescape")
+            match = _INFO_FILE.fullmatch(problem.file)
+            label = match["label"] if match is not None else ""
+            reference = self._trusted(label)
+            if match is None or label not in self.facts.installed:
+                self._refuse_problem(path, problem, "no package holds it")
+            elif isinstance(reference, str):
+                self._refuse_problem(path, problem, reference)
+            elif reference.version != self.facts.installed[label]:
+                self._refuse_problem(path, problem, "only another version of its package can be had")
+            elif match["kind"] == "md5sums" and not self.facts.digests.get(label):
+                self._refuse_problem(path, problem, "its package cannot be read")
+            else:
+                kind = RESTORE_LIST if match["kind"] == "list" else RESTORE_DIGESTS
+                self._add_database_step(kind, path, label, reference, problem.problem)
+
+    def _refuse_problem(self, path: bytes, problem: DatabaseProblem, reason: str) -> None:
+        self.refused.append(NotRepaired(path, (), "database_problem", f"{problem.problem}; {reason}", problem.remedy))
+
+    def _add_database_step(self, kind: str, path: bytes, label: str, reference: VerifiedPackage, why: str) -> None:
+        before: dict[str, object] = {"problem": why}
+        content = (
+            self._list(label, reference)
+            if kind == RESTORE_LIST
+            else _digests(self.facts.digests.get(label) or reference.md5sums)
+        )
+        after: dict[str, object] = {"paths": content.count(b"\n")}
+        step = Step(kind, path, label, stage(path, label), why, reference.source, reference.trust, before, after)
+        self._add(step._replace(content=content))
+
+    def _list(self, label: str, reference: VerifiedPackage) -> bytes:
+        """Return the list of a package as dpkg writes it: without the files that another package has taken over."""
+        name = label.partition(":")[0]
+        taken_over = {
+            entry.listed
+            for entry in self.facts.entries.values()
+            if entry.kind != DIRECTORY and not any(owner.partition(":")[0] == name for owner in entry.packages)
+        }
+        kept = [
+            path for path, member in reference.members.items() if member.kind == DIRECTORY or path not in taken_over
+        ]
+        return b"".join(path + b"\n" for path in (b"/.", *kept))
+
+    def plan_damage(self, damage: _Damage) -> None:
+        """Plan what is to be done about one path, or say why nothing is."""
+        refusal = self._refusal(damage)
+        if refusal is not None:
+            self.refused.append(NotRepaired(damage.path, damage.packages, damage.why, *refusal))
+            return
+        label, reference = self._choose(damage)
+        if isinstance(reference, str):
+            self._refuse(
+                damage, reference, "Add a source that has it (a mirror, the package cache, a peer), and repair again"
+            )
+            return
+        why_package = self._why_by_package(damage, label, reference)
+        if why_package is None:
+            self._plan_file(damage, label, reference)
+        elif self.policy.strategy == "file":
+            self._refuse(damage, f"one file is not enough: {why_package}", "Use the strategy package or auto")
+        else:
+            self.by_package.setdefault(label, []).append(damage)
+
+    def _refuse(self, damage: _Damage, reason: str, remedy: str) -> None:
+        self.refused.append(NotRepaired(damage.path, damage.packages, damage.why, reason, remedy))
+
+    def _refusal(self, damage: _Damage) -> tuple[str, str] | None:
+        """Return reason and remedy where something is not to be repaired, whatever its package holds."""
+        never = [_NEVER[name] for name in damage.classes if name in _NEVER]
+        if never:
+            return never[0]
+        unknown = damage.classes - _CONTENT_CLASSES - _METADATA_CLASSES
+        if unknown:
+            return "no package says that it is wrong", "Ask whoever knows the file"
+        if damage.path in self.facts.obstacles:
+            return self.facts.obstacles[damage.path], "Clear the flag with chattr, if nobody set it on purpose"
+        entry = damage.entry
+        if entry is not None and entry.kind == UNLISTED:
+            return "no package lists it", "Repair the database first"
+        return self._conffile_refusal(damage) if entry is not None and entry.kind == CONFFILE else None
+
+    def _conffile_refusal(self, damage: _Damage) -> tuple[str, str] | None:
+        policy = self.policy.conffiles
+        if policy == "restore" or (policy == "restore_missing" and damage.classes & {"missing", "config_missing"}):
+            return None
+        return (
+            "it is a conffile, which an administrator may have changed",
+            "Compare it, or allow it with conffiles_policy",
+        )
+
+    def _trusted(self, label: str) -> Reference:
+        """Return the package that vouches for a label, or why there is none that is trusted enough."""
+        reference = self.facts.references.get(label, "no source was asked for its package")
+        if not isinstance(reference, str) and TRUSTS.index(reference.trust) < TRUSTS.index(self.policy.minimum_trust):
+            return f"the trust of its source is only {reference.trust!r} ({reference.source})"
+        return reference
+
+    def _choose(self, damage: _Damage) -> tuple[str, Reference]:
+        """Return the owner of a path whose package has it, or the reason why none does."""
+        reason = "no package owns it"
+        for label in damage.packages:
+            reference = self._trusted(label)
+            if isinstance(reference, str):
+                reason = reference
+            elif damage.entry is None or self._member(damage, reference) is not None:
+                return label, reference
+            else:
+                reason = f"{reference.source} does not hold it"
+        return "", reason
+
+    def _member(self, damage: _Damage, reference: VerifiedPackage) -> Member | None:
+        if damage.entry is None:
+            return None
+        return reference.members.get(damage.entry.listed) or reference.members.get(damage.path)
+
+    def _why_by_package(self, damage: _Damage, label: str, reference: VerifiedPackage) -> str | None:
+        """Return why a path is repaired with its whole package; `None` when its one file is enough."""
+        entry, member = damage.entry, self._member(damage, reference)
+        if entry is None or member is None:
+            return "its package is not completely installed"
+        if reference.version != self.facts.installed.get(label):
+            return "only another version of its package can be had"
+        if entry.kind == CONFFILE or (member.kind == DIRECTORY and damage.classes <= _METADATA_CLASSES):
+            return None  # dpkg restores neither a conffile nor the mode of a directory that is there.
+        if member.kind not in (FILE, DIRECTORY, SYMLINK):
+            return f"it is a {member.kind}"
+        if "capabilities_changed" in damage.classes:
+            return "its capabilities are set when the package is configured"
+        if damage.classes & _LOST_CLASSES and _is_named(self.facts.scripts.get(label, b""), entry.listed):
+            return "its owner and mode are set when the package is configured"
+        return "the strategy is package" if self.policy.strategy == "package" else None
+
+    def _plan_file(self, damage: _Damage, label: str, reference: VerifiedPackage) -> None:
+        """Plan the repair of one path from its member."""
+        member, entry = self._member(damage, reference), damage.entry
+        if member is None or entry is None:
+            return
+        expected = reference.md5sums.get(member.path)
+        if (
+            entry.digest is not None
+            and len(entry.digest) == 32
+            and expected not in (None, entry.digest, *entry.other_digests)
+        ):
+            info = b"/var/lib/dpkg/info/%s.md5sums" % label.encode()
+            why = f"its digest of {text(entry.listed)} is not the package's"
+            self._add_database_step(RESTORE_DIGESTS, info, label, reference, why)
+        kind = {FILE: REPLACE_FILE, DIRECTORY: MAKE_DIRECTORY, SYMLINK: REPLACE_LINK}[member.kind]
+        if not damage.classes & _CONTENT_CLASSES:
+            kind = SET_METADATA
+        taken = self.taken.get(damage.path)
+        if kind == REPLACE_FILE and taken is not None:
+            self._add(taken._replace(damaged=(*taken.damaged, damage.path)))
+            return
+        step = self._file_step(kind, damage, label, reference, member)
+        self._add(step._replace(links=self._other_names(label, reference, member)) if kind == REPLACE_FILE else step)
+
+    def _other_names(self, label: str, reference: VerifiedPackage, member: Member) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the further names of a member's inode, on disk and in the package."""
+        first = member.linked_to or member.path
+        if label not in self.groups:
+            self.groups[label] = _link_groups(reference)
+        names = [name for name in self.groups[label].get(first, ()) if name != member.path]
+        return tuple((self.places[label, name], name) for name in names if (label, name) in self.places)
+
+    def plan_packages(self) -> None:
+        """Plan one step for each package that is installed again, and drop the steps which that makes needless."""
+        for label, damages in self.by_package.items():
+            reference = self._trusted(label)
+            if isinstance(reference, str):
+                continue
+            covered = [step for step in self.steps.values() if step.package == label and self._is_covered(step)]
+            for step in covered:
+                del self.steps[step.kind, step.path]
+            paths = [damage.path for damage in damages if damage.entry is not None]
+            paths += [path for step in covered for path in step.damaged]
+            why = ", ".join(sorted({damage.why for damage in damages} | {step.why for step in covered}))
+            self._add(installation(label, reference, self.facts.installed.get(label, "none"), paths, why))
+
+    def _is_covered(self, step: Step) -> bool:
+        """Tell whether the installation of its package does what a step does."""
+        entry = self.facts.entries.get(step.path)
+        is_conffile = entry is not None and entry.kind == CONFFILE
+        return step.kind in (REPLACE_FILE, REPLACE_LINK) and not is_conffile
+
+    def _add(self, step: Step) -> None:
+        self.steps[step.kind, step.path] = step
+        for path, _member in ((step.path, step.member), *step.links):
+            self.taken[path] = step
+
+    def _file_step(self, kind: str, damage: _Damage, label: str, reference: VerifiedPackage, member: Member) -> Step:
+        mode, owner, group = _metadata(damage, member)
+        return Step(
+            kind,
+            damage.path,
+            label,
+            DIRECTORIES if kind == MAKE_DIRECTORY else stage(damage.path, label),
+            damage.why,
+            reference.source,
+            reference.trust,
+            damage.findings[0].actual,
+            _after(member, mode, owner, group),
+            member.path,
+            (),
+            mode,
+            owner,
+            group,
+            (damage.path,),
+        )
+
+
+def _places(facts: Facts) -> dict[tuple[str, bytes], bytes]:
+    """Return where the paths of the packages that repair lie on disk, by label and name in the package."""
+    labels = {label for label, reference in facts.references.items() if not isinstance(reference, str)}
+    return {
+        (label, entry.listed): entry.path
+        for entry in facts.entries.values()
+        for label in entry.packages
+        if label in labels
+    }
+
+
+def _digests(digests: Mapping[bytes, bytes]) -> bytes:
+    """Return digests in the format of deb-md5sums(5)."""
+    return b"".join(digest + b"  " + path[1:] + b"\n" for path, digest in digests.items())
+
+
+def _link_groups(reference: VerifiedPackage) -> dict[bytes, list[bytes]]:
+    """Return all names of each member that has several, by the first of them."""
+    groups: dict[bytes, list[bytes]] = {}
+    for path, member in reference.members.items():
+        if member.linked_to is not None:
+            groups.setdefault(member.linked_to, [member.linked_to]).append(path)
+    return groups
+
+
+def _is_named(script: bytes, path: bytes) -> bool:
+    """Tell whether a script that sets owners, modes or capabilities speaks of a file."""
+    return b"/" + path.rpartition(b"/")[2] in script and _SETS_METADATA.search(script) is not None
+
+
+def _metadata(damage: _Damage, member: Member) -> tuple[int | None, str | int | None, str | int | None]:
+    """Return the mode, owner and group that a path gets: what the database records wins (a statoverride)."""
+    lost = bool(damage.classes & _LOST_CLASSES)
+    recorded = damage.entry.recorded if damage.entry is not None else None
+    mode: int | None = None
+    owner: str | int | None = None
+    group: str | int | None = None
+    if (lost or "mode_changed" in damage.classes) and member.kind != SYMLINK:
+        mode = member.mode if recorded is None or recorded.mode is None else recorded.mode
+    if lost or "owner_changed" in damage.classes:
+        owner = (member.owner or member.uid) if recorded is None or recorded.owner is None else recorded.owner
+        group = (member.group or member.gid) if recorded is None or recorded.group is None else recorded.group
+    return mode, owner, group
+
+
+def _after(member: Member, mode: int | None, owner: str | int | None, group: str | int | None) -> dict[str, object]:
+    """Return what will be at a path."""
+    after: dict[str, object] = {"type": member.kind}
+    if member.kind == FILE:
+        after["size"] = member.size
+    if member.sha256 is not None:
+        after["sha256"] = member.sha256.decode()
+    if member.target is not None:
+        after["target"] = text(member.target)
+    if mode is not None:
+        after["mode"] = f"{mode:04o}"
+    if owner is not None:
+        after["owner"] = owner
+    if group is not None:
+        after["group"] = group
+    return after

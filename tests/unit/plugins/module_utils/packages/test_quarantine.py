@@ -1,0 +1,181 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is kept of a damaged file, where, and what is refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import quarantine as module
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.inode import private_name
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.quarantine import (
+    Quarantine,
+    QuarantineError,
+    unfinished,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import DirectoryWalk, Tree
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Tree]:
+    (tmp_path / "var/lib").mkdir(parents=True)
+    (tmp_path / "usr").mkdir()
+    tree = Tree(str(tmp_path))
+    yield tree
+    tree.close()
+
+
+@pytest.fixture
+def quarantine(tree: Tree) -> Iterator[Quarantine]:
+    quarantine = Quarantine(tree)
+    yield quarantine
+    quarantine.close()
+
+
+def place(tree: Tree, quarantine: Quarantine) -> Path:
+    assert quarantine.path is not None
+    return Path(os.fsdecode(tree.root)) / quarantine.path.lstrip("/")
+
+
+def records(tree: Tree, quarantine: Quarantine) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (place(tree, quarantine) / "records.jsonl").read_text().splitlines()]
+
+
+def test_nothing_is_made_before_something_is_kept(quarantine: Quarantine, tmp_path: Path) -> None:
+    quarantine.finish()
+    assert quarantine.path is None
+    assert list((tmp_path / "var/lib").iterdir()) == []
+
+
+def test_file_is_kept_with_everything_that_its_inode_says(tree: Tree, quarantine: Quarantine, tmp_path: Path) -> None:
+    file = tmp_path / "usr/damaged"
+    file.write_bytes(b"damaged" * 100_000)
+    file.chmod(0o640)
+    os.utime(file, ns=(1, 1_500_000_000_000_000_001))
+    os.setxattr(file, "user.note", b"\0mine")
+    quarantine.keep(b"/usr/damaged")
+    (record,) = records(tree, quarantine)
+    assert (place(tree, quarantine) / record["kept"]).read_bytes() == file.read_bytes()
+    assert record["mode"] == "0640"
+    assert record["uid"] == os.geteuid()
+    assert record["modified_ns"] == 1_500_000_000_000_000_001
+    assert base64.b64decode(record["xattrs"]["user.note"]) == b"\0mine"
+
+
+def test_names_of_one_inode_are_kept_once(tree: Tree, quarantine: Quarantine, tmp_path: Path) -> None:
+    (tmp_path / "usr/a").write_bytes(b"x")
+    os.link(tmp_path / "usr/a", tmp_path / "usr/b")
+    quarantine.keep(b"/usr/a")
+    quarantine.keep(b"/usr/b")
+    first, second = records(tree, quarantine)
+    assert first["kept"] == second["kept"]
+
+
+def test_name_that_is_no_text_is_kept_exactly(tree: Tree, quarantine: Quarantine, tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff\n")
+    (tmp_path / "usr" / name).write_bytes(b"x")
+    quarantine.keep(b"/usr/\xff\n")
+    (record,) = records(tree, quarantine)
+    assert base64.b64decode(record["path_b64"]) == b"/usr/\xff\n"
+
+
+@pytest.mark.parametrize("kind", ["missing", "symlink", "fifo", "directory"])
+def test_what_has_no_content_has_a_record(quarantine: Quarantine, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "usr/it"
+    make = {"symlink": lambda: path.symlink_to("/etc/passwd"), "fifo": lambda: os.mkfifo(path), "directory": path.mkdir}
+    make.get(kind, lambda: None)()
+    record = quarantine.keep(b"/usr/it")
+    assert record["type"] == kind
+    assert "kept" not in record
+    assert record.get("target") == ("/etc/passwd" if kind == "symlink" else None)
+
+
+def test_more_than_it_may_take_is_refused(tree: Tree, tmp_path: Path) -> None:
+    (tmp_path / "usr/large").write_bytes(bytes(2000))
+    (tmp_path / "usr/sparse").touch()
+    os.truncate(tmp_path / "usr/sparse", 1 << 42)
+    small = Quarantine(tree, max_bytes=1000)
+    for path in (b"/usr/large", b"/usr/sparse"):
+        with pytest.raises(QuarantineError, match="more than the quarantine may take"):
+            small.keep(path)
+    small.close()
+
+
+def test_unreadable_parts_are_left_out_and_named(
+    tree: Tree, quarantine: Quarantine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = os.urandom(20_000)
+    (tmp_path / "usr/bad").write_bytes(content)
+    read = os.pread
+
+    def bad_disk(descriptor: int, count: int, offset: int) -> bytes:
+        if offset < 12_288 and offset + count > 4096:
+            raise OSError(5, "Input/output error")
+        return read(descriptor, count, offset)
+
+    monkeypatch.setattr(module.os, "pread", bad_disk)
+    quarantine.keep(b"/usr/bad")
+    monkeypatch.undo()
+    (record,) = records(tree, quarantine)
+    assert record["unreadable"] == [[4096, 8192]]
+    kept = (place(tree, quarantine) / record["kept"]).read_bytes()
+    assert kept == content[:4096] + bytes(8192) + content[12_288:]
+
+
+def test_directory_is_moved_also_from_another_file_system(tree: Tree, quarantine: Quarantine) -> None:
+    if not Path("/dev/shm").is_dir() or Path("/dev/shm").stat().st_dev == Path(os.fsdecode(tree.root)).stat().st_dev:
+        pytest.skip("there is no second file system here that could be written to")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        directory = Path(other) / "directory"
+        (directory / "in").mkdir(parents=True)
+        (directory / "in/file").write_bytes(b"content")
+        (directory / "link").symlink_to("/etc/passwd")
+        there = Tree(other)
+        walk = DirectoryWalk(there)
+        quarantine.move(b"/usr/directory", walk.enter(b""), b"directory")
+        walk.close()
+        there.close()
+        assert not directory.exists()
+    (record,) = records(tree, quarantine)
+    kept = place(tree, quarantine) / record["kept"]
+    assert (kept / "in/file").read_bytes() == b"content"
+    assert (kept / "link").readlink() == Path("/etc/passwd")
+
+
+@pytest.mark.parametrize("where", ["var/lib/ringmaster", "var/lib/ringmaster/quarantine"])
+def test_link_in_its_place_is_refused(quarantine: Quarantine, tmp_path: Path, where: str) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / where).parent.mkdir(exist_ok=True)
+    (tmp_path / where).symlink_to(outside)
+    (tmp_path / "usr/it").touch()
+    with pytest.raises(QuarantineError):
+        quarantine.keep(b"/usr/it")
+    assert list(outside.iterdir()) == []
+
+
+def test_run_that_was_killed_is_found_with_its_directories(tree: Tree, quarantine: Quarantine, tmp_path: Path) -> None:
+    (tmp_path / "usr/it").touch()
+    quarantine.keep(b"/usr/it")
+    quarantine.note_held("alpha")
+    with (place(tree, quarantine) / "records.jsonl").open("ab") as stream:
+        stream.write(b'{"path": "/etc/cut o')
+    (found,) = unfinished(tree)
+    assert found.directories == (b"/usr",)
+    assert found.held == ("alpha",)
+    quarantine.finish()
+    assert unfinished(tree) == []
+
+
+def test_private_name_fits_the_longest_name() -> None:
+    assert len(private_name(b"x" * 255)) == 255

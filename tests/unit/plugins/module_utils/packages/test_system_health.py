@@ -1,0 +1,154 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each thing that speaks against a repair is found, and nothing else is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import mounts
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import NotRepaired, Plan, Step
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.system_health import (
+    refusals,
+    without_the_running_kernel,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
+
+RELEASE = "6.1.0-1-amd64"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Tree]:
+    for name in ("usr/bin", "var/lib/dpkg", "boot", "run"):
+        (tmp_path / "root" / name).mkdir(parents=True)
+    tree = Tree(str(tmp_path / "root"))
+    yield tree
+    tree.close()
+
+
+def step(path: bytes = b"/usr/bin/it", kind: str = "replace_file", package: str = "it", size: int = 10) -> Step:
+    return Step(kind, path, package, "rest", "missing", "a test", "signed", {}, {"size": size}, damaged=(path,))
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Return what makes what the kernel says of one disk, 8:1."""
+
+    def make(lines: str, errors: str | None = None, state: str | None = None) -> Path:
+        (tmp_path / "mountinfo").write_text(lines.format(root=tmp_path / "root"))
+        monkeypatch.setattr(mounts, "MOUNTINFO", str(tmp_path / "mountinfo"))
+        return _disk(tmp_path, errors, state)
+
+    return make
+
+
+def _disk(tmp_path: Path, errors: str | None, state: str | None) -> Path:
+    disk = tmp_path / "sys/devices/sda"
+    (disk / "sda1").mkdir(parents=True)
+    (tmp_path / "sys/dev/block").mkdir(parents=True)
+    (tmp_path / "sys/dev/block/8:1").symlink_to(disk / "sda1")
+    if errors is not None:
+        (tmp_path / "sys/fs/ext4/sda1").mkdir(parents=True)
+        (tmp_path / "sys/fs/ext4/sda1/errors_count").write_text(errors)
+    if state is not None:
+        (disk / "device").mkdir()
+        (disk / "device/state").write_text(state)
+    return tmp_path / "sys"
+
+
+EXT4 = "21 1 8:1 / / {options} shared:1 - ext4 /dev/sda1 {super}\n"
+HOSTS = {
+    "sound": (EXT4.format(options="rw", super="rw"), "0\n", "running\n", ""),
+    "errors counted": (EXT4.format(options="rw", super="rw"), "3\n", None, "has counted 3 errors"),
+    "disk offline": (EXT4.format(options="rw", super="rw"), "0\n", "offline\n", "is offline"),
+    "read-only by errors": (EXT4.format(options="rw", super="ro,errors=remount-ro"), None, None, "mounted read-only"),
+    "squashfs": ("21 1 7:0 / / ro - squashfs /dev/loop0 ro\n", None, None, "is an image (squashfs)"),
+    "overlay on an image": (
+        "21 1 0:30 / {root} rw - overlay overlay rw,lowerdir=/live/image,upperdir=/live/upper\n"
+        "22 21 7:0 / {root}/live/image ro - squashfs /dev/loop0 ro\n",
+        None,
+        None,
+        "laid over an image",
+    ),
+    "overlay in memory": (
+        "21 1 0:30 / {root} rw - overlay overlay rw,lowerdir=/live/image,upperdir=/live/memory/upper\n"
+        "22 21 0:31 / {root}/live/memory rw - tmpfs tmpfs rw\n",
+        None,
+        None,
+        "over memory",
+    ),
+    "overlay on a disk": ("21 1 0:30 / {root} rw - overlay overlay rw,lowerdir=/a,upperdir=/b\n", None, None, ""),
+}
+
+
+@pytest.mark.parametrize(("lines", "errors", "state", "words"), HOSTS.values(), ids=HOSTS.keys())
+def test_file_systems_and_disks(
+    tree: Tree, host: Callable[..., Path], lines: str, errors: str | None, state: str | None, words: str
+) -> None:
+    found = refusals(tree, Plan([step()], []), host(lines, errors, state))
+    assert len(found) == bool(words)
+    assert not words or words in found[0].reason
+    assert all(refusal.remedy for refusal in found)
+
+
+MARKERS = {
+    "run/ostree-booted": "ostree",
+    "usr/lib/bootc/install": "bootc",
+    "nix/var/nix/db": "Nix",
+    ".dockerenv": "container",
+    "run/.containerenv": "container",
+}
+
+
+@pytest.mark.parametrize("marker", MARKERS)
+def test_pitfall_35_systems_made_from_images(
+    tree: Tree, host: Callable[..., Path], tmp_path: Path, marker: str
+) -> None:
+    (tmp_path / "root" / marker).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "root" / marker).touch()
+    (found,) = refusals(tree, Plan([step()], []), host(HOSTS["sound"][0]))
+    assert MARKERS[marker] in found.reason
+
+
+def test_nothing_to_do_is_not_refused(tree: Tree, host: Callable[..., Path]) -> None:
+    refused = [NotRepaired(b"/var/lib/dpkg/status", (), "database_problem", "damaged", "restore it")]
+    assert refusals(tree, Plan([], refused), host(HOSTS["squashfs"][0])) == []
+
+
+def test_database_that_stays_unsound(tree: Tree, host: Callable[..., Path]) -> None:
+    refused = [NotRepaired(b"/var/lib/dpkg/status", (), "database_problem", "it is damaged", "restore it")]
+    (found,) = refusals(tree, Plan([step()], refused), host(HOSTS["sound"][0]))
+    assert "/var/lib/dpkg/status: it is damaged" in found.reason
+    assert found.remedy == "restore it"
+
+
+def test_too_little_room(tree: Tree, host: Callable[..., Path]) -> None:
+    status = os.statvfs(tree.root)
+    free = status.f_bavail * status.f_frsize
+    sound = host(HOSTS["sound"][0])
+    assert "bytes left" in refusals(tree, Plan([step(size=free)], []), sound)[0].reason
+    assert refusals(tree, Plan([step(size=free // 4)], []), sound) == []
+
+
+def kernel(tmp_path: Path, release: str) -> None:
+    (tmp_path / "root/boot" / f"vmlinuz-{release}").touch()
+    (tmp_path / "root/lib/modules" / release).mkdir(parents=True)
+
+
+@pytest.mark.parametrize("second", ["none", "sound", "damaged"])
+def test_pitfall_40_running_kernel_needs_a_second_one(tree: Tree, tmp_path: Path, second: str) -> None:
+    kernel(tmp_path, RELEASE)
+    steps = [step(package=f"linux-image-{RELEASE}", kind="install_package", path=b"/boot/vmlinuz"), step()]
+    if second != "none":
+        kernel(tmp_path, "6.1.0-2-amd64")
+    if second == "damaged":
+        steps.append(step(path=b"/lib/modules/6.1.0-2-amd64/ext4.ko"))
+    plan = without_the_running_kernel(Plan(steps, []), tree, RELEASE)
+    assert len(plan.steps) == len(steps) - (second != "sound")
+    assert [each.packages for each in plan.not_repaired] == [(f"linux-image-{RELEASE}",)] * (second != "sound")
