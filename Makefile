@@ -77,7 +77,7 @@ lab-programs: environment
 
 test-programs:
 	@$(setup) packages openssl shellcheck
-	@$(setup) optional-packages gnutls-bin nginx-light haproxy apache2 rpm
+	@$(setup) optional-packages gnutls-bin nginx-light haproxy apache2 rpm gnupg
 
 peers: test-programs
 	@$(setup) peers .venv-peers

@@ -86,7 +86,7 @@ def random_block(sample: Sample, name: str, generator: random.Random) -> bool:
 def block_of_another_file(sample: Sample, name: str, generator: random.Random) -> bool:
     """A misdirected write: plausible bytes in the wrong place."""
     content = sample.path(name).read_bytes()
-    donors = [other for other in (sample.database if name in sample.database else sample.files) if other != name]
+    donors = [other for other in sample.database if name in sample.database and other != name] or sample.files
     donor = sample.path(generator.choice(donors))
     if not stat.S_ISREG(os.lstat(donor).st_mode):
         return False

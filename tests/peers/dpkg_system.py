@@ -64,6 +64,7 @@ class System:
         for path in directories:
             (tree / path.lstrip("/")).mkdir(parents=True)
         for path, target in links:
+            (tree / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
             (tree / path.lstrip("/")).symlink_to(target)
         header = f"Package: {name}\nVersion: {version}\nArchitecture: {architecture}\n"
         description = "Maintainer: Nobody <nobody@example.org>\nDescription: a test\n"

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import random
 import sys
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +23,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests")]
 
-from fuzz import corpus, engine, targets
+from fuzz import corpus, engine, targets, trial
 from fuzz.hostile import HostileServer
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.tls import assess, scan, wire
@@ -34,7 +32,6 @@ RUNS = 100_000
 SLOW_RUNS = 5_000
 HOSTILE_SERVERS = 100
 _LEVELS = ("passive", "active", "deep")
-_SEED = os.environ.get("FUZZ_SEED", "0")
 # What one flight may take while it is decoded, and where what is called endless ends after all.
 _MAX_MEMORY_BYTES = 1024 * 1024
 _MOST_BYTES = 8 * 1024 * 1024
@@ -42,12 +39,8 @@ _MOST_BYTES = 8 * 1024 * 1024
 
 @pytest.mark.parametrize("target", (*targets.TARGETS, *targets.SLOW_TARGETS), ids=lambda target: target.name)
 def test_a_decoder_reads_or_refuses(target: engine.Target, capsys: pytest.CaptureFixture[str]) -> None:
-    chance = random.Random(f"{_SEED} {target.name}")
     runs = RUNS if target in targets.TARGETS else SLOW_RUNS
-    read = 0
-
-    for _run in range(runs):
-        read += engine.run(target, engine.mutate(chance.choice(target.seeds), target.seeds, chance))
+    read = trial.many(target, runs)
 
     with capsys.disabled():
         print(f"\n{target.name}: {runs} changed inputs, {read} read, {runs - read} refused", end="")
@@ -96,7 +89,7 @@ def _scan(number: int) -> dict[str, Any]:
 
 
 def test_facts_and_a_verdict_come_of_servers_that_lie(capsys: pytest.CaptureFixture[str]) -> None:
-    numbers = [int(_SEED) * HOSTILE_SERVERS + number for number in range(HOSTILE_SERVERS)]
+    numbers = [int(trial.SEED) * HOSTILE_SERVERS + number for number in range(HOSTILE_SERVERS)]
     with ThreadPoolExecutor(max_workers=4) as pool:
         found = list(pool.map(_scan, numbers))
 

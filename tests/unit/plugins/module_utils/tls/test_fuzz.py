@@ -13,11 +13,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[4]))
 
-from fuzz import engine
+from fuzz import engine, trial
 from fuzz.targets import SLOW_TARGETS, TARGETS
 
 _BY_NAME = {target.name: target for target in (*TARGETS, *SLOW_TARGETS)}
@@ -27,19 +26,7 @@ _BY_NAME = {target.name: target for target in (*TARGETS, *SLOW_TARGETS)}
 def test_a_decoder_reads_or_refuses(name: str) -> None:
     target = _BY_NAME[name]
 
-    @settings(
-        max_examples=70 if target in TARGETS else 20,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(engine.mutations(target))
-    def some(data: bytes) -> None:
-        engine.run(target, data)
-
-    some()
+    trial.some(target, 70 if target in TARGETS else 20)
 
 
 @pytest.mark.parametrize("name", [name for name in _BY_NAME if not name.startswith(("records", "handshake"))])
