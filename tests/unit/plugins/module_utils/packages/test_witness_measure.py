@@ -1,0 +1,111 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a witness says of a real root, sound and damaged, and what a comparison makes of two."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import witness, witness_measure
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg import read_manifest
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.verify import verify
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.witness_changes import Comparison
+
+from .....peers.dpkg_system import System
+
+
+def taken(system: System, path: Path, not_done: tuple[str, ...] = ()) -> Path:
+    tree = Tree(str(system.root))
+    try:
+        manifest = read_manifest(tree, None, True)
+        observations = [seen for outcome in verify(tree, manifest.entries, 1) for seen in outcome.observations]
+        witness_measure.write(str(path), tree, manifest, observations, not_done, {})
+    finally:
+        tree.close()
+    return path
+
+
+def files(path: Path) -> dict[bytes, Any]:
+    with path.open("rb") as stream:
+        return dict(witness.read(stream, path.name).files)
+
+
+def changes(before: Path, after: Path) -> list[tuple[bytes, str, str]]:
+    with before.open("rb") as first, after.open("rb") as second:
+        comparison = Comparison(witness.read(first, "before"), witness.read(second, "after"))
+        return [(change.path, change.change, change.explanation) for change in comparison]
+
+
+def md5(content: bytes) -> str:
+    return "md5:" + hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def test_it_has_every_file_with_what_it_is(system: System, tmp_path: Path) -> None:
+    (system.root / "usr/share/alpha/a.txt").chmod(0o4711)
+
+    found = files(taken(system, tmp_path / "w"))
+
+    assert found[b"/usr/share/alpha/a.txt"]["digest"] == md5(b"alpha\n")
+    assert found[b"/usr/share/alpha/a.txt"]["mode"] == "4711"
+    assert found[b"/usr/share/alpha/a.txt"]["size"] == 6
+    assert found[b"/usr/share/alpha/link"]["target"] == "a.txt"
+    assert found[b"/var/lib/alpha/state"]["type"] == "directory"
+    assert found[b"/etc/alpha.conf"]["conffile"] is True
+
+
+def test_it_says_what_is_there_and_not_what_should_be(system: System, tmp_path: Path) -> None:
+    (system.root / "usr/share/alpha/a.txt").write_bytes(b"other\n")
+    (system.root / "usr/share/alpha/b.txt").unlink()
+
+    found = files(taken(system, tmp_path / "w"))
+
+    assert found[b"/usr/share/alpha/a.txt"]["digest"] == md5(b"other\n")
+    assert found[b"/usr/share/alpha/a.txt"]["expected"] == md5(b"alpha\n")
+    assert b"/usr/share/alpha/b.txt" not in found
+
+
+def test_what_was_not_verified_is_not_vouched_for(system: System, tmp_path: Path) -> None:
+    found = files(taken(system, tmp_path / "w", not_done=("/usr/bin/alpha",)))
+
+    assert b"/usr/bin/alpha" not in found
+
+
+def test_a_file_without_a_digest_is_read(system: System, tmp_path: Path) -> None:
+    digests = system.info / "beta.md5sums"
+    digests.write_bytes(b"".join(line for line in digests.read_bytes().splitlines(True) if b"more" not in line))
+
+    found = files(taken(system, tmp_path / "w"))
+
+    assert found[b"/usr/share/beta/more"]["digest"] == "sha256:" + hashlib.sha256(b"more\n").hexdigest()
+
+
+def test_damage_between_two_runs_is_unexplained_and_its_repair_is_not(system: System, tmp_path: Path) -> None:
+    sound = taken(system, tmp_path / "1")
+    (system.root / "usr/share/alpha/a.txt").write_bytes(b"other\n")
+    (system.root / "etc/alpha.conf").write_bytes(b"setting = 3\n")
+    damaged = taken(system, tmp_path / "2")
+    (system.root / "usr/share/alpha/a.txt").write_bytes(b"alpha\n")
+    repaired = taken(system, tmp_path / "3")
+
+    assert changes(sound, damaged) == [
+        (b"/etc/alpha.conf", "changed", "conffile"),
+        (b"/usr/share/alpha/a.txt", "changed", "unexplained"),
+    ]
+    assert changes(damaged, repaired) == [(b"/usr/share/alpha/a.txt", "changed", "restored")]
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_an_upgrade_explains_what_changed(system: System, tmp_path: Path, version: str) -> None:
+    before = taken(system, tmp_path / "1")
+    system.install("beta", {"/usr/share/beta/data": b"new\n", "/usr/share/beta/more": b"more\n"}, version=version)
+    after = taken(system, tmp_path / "2")
+
+    expected = "unexplained" if version == "1.0" else "package_changed"
+    assert changes(before, after) == [(b"/usr/share/beta/data", "changed", expected)]

@@ -1,0 +1,198 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A module that is followed: what a person sees, what comes back, and what is left. The host's answers are given."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleConnectionFailure
+from ansible.playbook.task import Task
+
+from ansible_collections.ringmaster.webops.plugins.plugin_utils import followed_module, host_job
+from ansible_collections.ringmaster.webops.plugins.plugin_utils.followed_module import FollowedModule
+
+TMPDIR = "/root/.ansible/tmp/ansible-tmp-1"
+STARTED = {"ansible_job_id": "j1.2", "started": True, "finished": False, "results_file": "/x/j1.2", "changed": True}
+OF_THE_JOB = {"ansible_job_id": "j1.2", "finished": True}
+RUNNING = '{"started":\n{"stage": "verifying", "files_done": %d, "files_total": 100, "findings": 1}'
+ENDED = '{"changed": \n'
+Answer = object
+
+
+class Host(FollowedModule):
+    """The plugin on a host that answers what it is told to."""
+
+    module_name = "ringmaster.webops.package_consistency_info"
+
+    def __init__(self, looks: list[Answer], answers: list[dict[str, Any]], async_val: int = 0) -> None:
+        self._task = Task()
+        self._task.args = {"root": "/srv"}
+        self._task.async_val = async_val
+        connection: Any = SimpleNamespace(_shell=SimpleNamespace(tmpdir=TMPDIR), reset=lambda: None)
+        self._connection = connection
+        self._cleanup_remote_tmp = True
+        self._supports_check_mode = True
+        self._looks = looks
+        self._answers = answers
+        self.modules: list[tuple[str, dict[str, Any], bool, int]] = []
+        self.commands: list[str] = []
+
+    def _early_needs_tmp_path(self) -> bool:
+        return False
+
+    def get_shell_option(self, option: str, default: object = None) -> object:
+        del option
+        return default
+
+    def _module(self, name: str, arguments: dict[str, Any], wrap_async: bool = False) -> dict[str, Any]:
+        self.modules.append((name, dict(arguments), wrap_async, self._task.async_val))
+        return dict(self._answers.pop(0))
+
+    def _low_level_execute_command(self, cmd: str, **_options: object) -> Any:  # type: ignore[override]  # noqa: ANN401
+        self.commands.append(cmd)
+        if not cmd.startswith("head"):
+            return {"stdout": ""}
+        answer = self._looks.pop(0)
+        if isinstance(answer, BaseException):
+            raise answer
+        return {"stdout": answer() if callable(answer) else answer}
+
+
+@pytest.fixture(autouse=True)
+def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Have time pass by sleeping alone."""
+    now = [0.0]
+
+    def sleep(duration: float) -> None:
+        now[0] += duration
+
+    monkeypatch.setattr(followed_module, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: now[0]))
+    return now
+
+
+@pytest.fixture(autouse=True)
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    lines: list[str] = []
+    monkeypatch.setattr(followed_module, "Display", lambda: SimpleNamespace(display=lines.append))
+    return lines
+
+
+def test_a_person_sees_how_far_it_is_and_gets_the_modules_own_result(shown: list[str]) -> None:
+    looks: list[Answer] = [*(RUNNING % done for done in range(20)), ENDED]
+    host = Host(looks, [STARTED, {**OF_THE_JOB, "changed": False, "summary": {}}])
+
+    result = host.run(task_vars={"inventory_hostname": "web1"})
+
+    assert result == {"changed": False, "summary": {}}
+    assert shown[0] == "[web1] verifies: 4 of 100 files (4 %), 1 finding"
+    assert len(shown) == 4
+    (name, arguments, wrap_async, limit), (status, _arguments, _wrap, _limit) = host.modules
+    assert (name, wrap_async, limit) == (Host.module_name, True, followed_module.LIMIT_SECONDS)
+    assert arguments["root"] == "/srv"
+    assert arguments["progress_path"].startswith("~/.ansible_async/webops-")
+    assert status == "ansible.legacy.async_status"
+    assert host.commands[-1].startswith("rm -rf ~/.ansible_async/webops-")
+    assert host._task.async_val == 0
+
+
+def test_a_short_run_shows_nothing(shown: list[str]) -> None:
+    Host([RUNNING % 1, ENDED], [STARTED, OF_THE_JOB]).run()
+
+    assert shown == []
+
+
+def test_under_async_of_the_user_it_just_runs() -> None:
+    host = Host([], [STARTED], async_val=60)
+
+    assert host.run() == STARTED
+    assert host.modules == [(Host.module_name, {"root": "/srv"}, True, 60)]
+
+
+def test_where_it_cannot_be_started_so_it_runs_without_progress() -> None:
+    host = Host([], [{"failed": True, "msg": "could not create directory"}, {"changed": False, "summary": {}}])
+
+    assert host.run() == {"changed": False, "summary": {}}
+    assert host.modules[1] == (Host.module_name, {"root": "/srv"}, False, 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({"failed": True, "msg": "no", "value": "x"}, {"failed": True, "msg": "no", "value": "x"}),
+        ({"failed": True, "cmd": "x", "data": "out", "stderr": "err", "msg": "Traceback"}, {"module_stdout": "out"}),
+        ({"failed": True, "msg": "could not find job"}, {"failed": True}),
+    ],
+    ids=["failure", "crash", "record lost"],
+)
+def test_a_failure_comes_through(answer: dict[str, Any], expected: dict[str, Any]) -> None:
+    result = Host([ENDED], [STARTED, {**answer, **OF_THE_JOB}]).run()
+
+    assert result["failed"] is True
+    assert {key: result[key] for key in expected} == expected
+    assert "ansible_job_id" not in result
+    assert "Traceback" not in result["msg"]
+
+
+def test_a_module_that_died_with_its_watcher_is_noticed() -> None:
+    host = Host([RUNNING % 1] * 20, [STARTED, {"ansible_job_id": "j1.2", "finished": False}])
+
+    result = host.run()
+
+    assert result["failed"] is True
+    assert "ended without a result" in result["msg"]
+    assert any("/proc/" in command for command in host.commands)
+
+
+def test_a_connection_that_comes_back_is_no_failure() -> None:
+    lost = AnsibleConnectionFailure("lost")
+
+    assert Host([lost, lost, ENDED], [STARTED, {**OF_THE_JOB, "changed": False}]).run() == {"changed": False}
+
+
+def test_a_connection_that_stays_away_makes_the_host_unreachable() -> None:
+    host = Host([AnsibleConnectionFailure("lost")] * followed_module.MAX_FAILED_LOOKS, [STARTED])
+
+    with pytest.raises(AnsibleConnectionFailure):
+        host.run()
+
+
+def test_an_error_of_the_plugin_ends_the_module() -> None:
+    host = Host([ValueError("unforeseen")], [STARTED])
+
+    with pytest.raises(ValueError, match="unforeseen"):
+        host.run()
+    assert host.commands[-1] == host_job.end(_job(host), remove_directory=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_the_module_and_then_takes_effect(number: signal.Signals) -> None:
+    received: list[int] = []
+
+    def interrupt() -> str:
+        os.kill(os.getpid(), number)
+        time.sleep(5)
+        return ENDED
+
+    host = Host([RUNNING % 1, interrupt], [STARTED])
+    before = signal.signal(number, lambda received_number, _frame: received.append(received_number))
+    try:
+        with pytest.raises(followed_module.Interrupted):
+            host.run()
+    finally:
+        signal.signal(number, before)
+
+    assert host.commands[-1] == host_job.end(_job(host), remove_directory=True)
+    assert received == [number]
+
+
+def _job(host: Host) -> host_job.Job:
+    own = str(host.modules[0][1]["progress_path"]).rpartition("/")[0]
+    return host_job.Job(TMPDIR, own)
