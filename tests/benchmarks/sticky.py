@@ -4,11 +4,15 @@
 
 """What it costs HAProxy to keep sessions: CPU a request against no stick rules, and the memory of the table.
 
-For each form of the rules an HAProxy with one thread runs on loopback, before the same three servers. All have as many
-connections open and get the same kind of request, with a cookie, one at a time a connection, from visitors of whom all
-have a session in the table. The forms take turns many times within a round. What counts is the CPU of the HAProxy
-processes (user and system), not the time that passes; each is divided by that of `none` in the same round, and the
-median of the rounds is taken.
+For each form of the rules, as the role haproxy deploys them with the program `hold.lua`, an HAProxy with one thread
+runs on loopback, before the same three servers. All have as many connections open and get the same kind of request,
+with a cookie, one at a time a connection, from visitors of whom all have a session in the table. The forms take turns
+many times within a round. What counts is the CPU of the HAProxy processes (user and system), not the time that passes;
+each is divided by that of `none` in the same round, and the median of the rounds is taken.
+
+`floor` is the least that stick rules can be: one that matches and one that stores, with no condition (which re-binds a
+session to whichever server answers last). Most of what it costs is the way through a table that is not in the CPU's
+caches.
 
 That is measured twice: with the frontend that the role haproxy deploys (its logs, among them the one in JSON, and its
 headers; without TLS), and with one that does nothing at all, of which the rules are the largest share that they can be.
@@ -28,6 +32,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,13 +44,26 @@ sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests")]
 from peers import haproxy_process
 from peers.session_load import Load, Session, at_home, log_in, request
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.sticky import appsession, capacity, session
+from ansible_collections.ringmaster.webops.plugins.module_utils.sticky import capacity, session
+from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.haproxy_backends import (
+    Surroundings,
+    decide_backend,
+)
 
 _CONNECTIONS = 50
-_TURNS = 10
+_TURNS = 40
+# After 5 seconds, hold.lua is not run any more.
+_BEGINNING_SECONDS = 6
 _CHECKED_SESSIONS = 1000
 _COOKIE = {"cookie": "PHPSESSID", "timeout": "3h"}
 NONE = "none"
+FLOOR = "floor"
+_FLOOR_RULES = [
+    "stick-table type string len 64 size {size} expire 3h peers ringmaster",
+    "stick match req.cook(PHPSESSID)",
+    "stick store-response res.cook(PHPSESSID)",
+]
+_SERVER = {"name": "s1", "address": "127.0.0.1", "port": 80}
 #: The rules by form; the forms that the target is for are the plain ones.
 FORMS: dict[str, dict[str, Any]] = {
     "first_wins": {**_COOKIE},
@@ -81,8 +99,11 @@ def rules(form: str, count: int) -> list[str]:
     """Return the lines of a form."""
     if form == NONE:
         return []
-    given = {**FORMS[form], "sessions": count}
-    return appsession.backend_lines(given, haproxy_version=haproxy_process.version(), backend="app", peers="ringmaster")
+    if form == FLOOR:
+        return [line.format(size=2 * count) for line in _FLOOR_RULES]
+    given = {"name": "app", "app_session": {**FORMS[form], "sessions": count}, "servers": [_SERVER]}
+    decided = decide_backend(given, Surroundings(haproxy_version=haproxy_process.version(), holds=True))
+    return list(decided.written["session_lines"])
 
 
 def role_frontend(directory: Path, log: Path) -> list[str]:
@@ -93,7 +114,7 @@ def role_frontend(directory: Path, log: Path) -> list[str]:
         "modules": ["prometheus-exporter"], "certificates": {},
     }  # fmt: skip
     frontend = {"name": "site", "binds": [{"port": 80}], "default_backend": "app"}
-    backend = {"name": "app", "servers": [{"name": "s1", "address": "127.0.0.1", "port": 80}]}
+    backend = {"name": "app", "servers": [_SERVER]}
     variables = {"__haproxy_asked": asked, "haproxy_frontends": [frontend], "haproxy_backends": [backend]}
     given.write_text(json.dumps(variables), encoding="utf-8")
     task = json.dumps({"src": f"{role}/templates/haproxy.cfg.j2", "dest": str(result), "lstrip_blocks": True})
@@ -176,7 +197,7 @@ def print_memory(balancers: dict[str, Balancer], count: int) -> None:
     """Print what the tables take, and what the library says that they take."""
     print(f"{'':32}{'entries':>10}{'pools':>12}{'process':>12}{'predicted':>12}{'process is':>12}")
     for form, balancer in balancers.items():
-        if form == NONE:
+        if form not in FORMS:
             continue
         entries = balancer.process.entries("app")
         predicted = entries * capacity.entry_bytes(described(form, count))
@@ -188,13 +209,15 @@ def print_memory(balancers: dict[str, Balancer], count: int) -> None:
 
 def print_cpu(taken: dict[str, list[float]]) -> None:
     """Print the CPU a request, and its ratio to no rules."""
-    print(f"\n{'':32}{'CPU a request':>15}{'median':>9}   {'of the rounds':24} target")
+    print(f"\n{'':32}{'CPU a request':>15}{'more':>12}{'median':>9}   {'of the rounds':24} target")
+    none = statistics.median(taken[NONE])
     for form, values in taken.items():
-        ratios = [value / none for value, none in zip(values, taken[NONE])]
+        ratios = [value / without for value, without in zip(values, taken[NONE])]
         median = statistics.median(ratios)
         spread = f"{min(ratios):.3f} to {max(ratios):.3f}"
-        target = "" if form == NONE or "prefix" in form else verdict(median)
-        print(f"{form:32}{statistics.median(values):12.1f} us{median:8.3f}x   {spread:24} {target}")
+        target = verdict(median) if form in FORMS and "prefix" not in form else ""
+        taken_us = statistics.median(values)
+        print(f"{form:32}{taken_us:12.1f} us{taken_us - none:9.1f} us{median:8.3f}x   {spread:24} {target}")
 
 
 def verdict(ratio: float) -> str:
@@ -209,7 +232,8 @@ def compare(forms: Sequence[str], sessions: int, rounds: int, requests: int, *, 
         servers = stack.enter_context(haproxy_process.application(directory))
         log = stack.enter_context(log_socket(directory))
         frontend = [] if is_bare else role_frontend(directory, log)
-        balancers = {form: start(stack, directory, form, sessions, servers, frontend) for form in (NONE, *forms)}
+        balancers = {form: start(stack, directory, form, sessions, servers, frontend) for form in (NONE, FLOOR, *forms)}
+        time.sleep(_BEGINNING_SECONDS)
         print(f"\n{'A frontend that does nothing' if is_bare else 'The frontend that the role deploys'}\n")
         print_memory(balancers, sessions)
         for form in forms:

@@ -21,6 +21,7 @@ from peers.servers import program
 
 SERVERS = ("s1", "s2", "s3")
 
+_HOLD_PROGRAM = Path(__file__).resolve().parents[2] / "roles/haproxy/files/hold.lua"
 _START_SECONDS = 20.0
 _ANSWER_SECONDS = 30.0
 _FRAME = """global
@@ -159,9 +160,10 @@ def sticky(
     """Start an HAProxy whose one backend ``app`` has these rules and servers, and whose frontend has these lines.
 
     As the role has it, there is a section ``ringmaster`` of peers, with nobody else in it, and a table
-    ``ringmaster-rates`` of what each address does, for rules that ask for that.
+    ``ringmaster-rates`` of what each address does, for rules that ask for that; and the program that some wait in.
     """
-    lines = ["peers ringmaster", f"    bind 127.0.0.1:{free_port()}", "    server balancer"]
+    lines = ["global", f"    lua-load {_HOLD_PROGRAM}"] if any("lua." in rule for rule in rules) else []
+    lines += ["peers ringmaster", f"    bind 127.0.0.1:{free_port()}", "    server balancer"]
     lines += ["frontend site", "    bind 127.0.0.1:{port}", *(f"    {line}" for line in frontend)]
     if any("gpc0" in rule for rule in rules):
         lines.append("    tcp-request connection track-sc2 src table ringmaster-rates")

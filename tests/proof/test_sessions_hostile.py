@@ -10,6 +10,7 @@ on loopback; its rules and the size of its table are what the role makes of a ba
 
 from __future__ import annotations
 
+import random
 import secrets
 import sys
 import time
@@ -67,7 +68,8 @@ def backend(app_session: object, **rate_limits: int) -> Backend:
     given: dict[str, Any] = {
         "name": "app", "app_session": app_session, "servers": [{"name": "s1", "address": "127.0.0.1", "port": 80}],
     }  # fmt: skip
-    return decide_backend(given, Surroundings(rate_limits=rate_limits, haproxy_version=haproxy_process.version()))
+    around = Surroundings(rate_limits=rate_limits, haproxy_version=haproxy_process.version(), holds=True)
+    return decide_backend(given, around)
 
 
 def attack(directory: Path, servers: dict[str, int], decided: Backend, path: str = "/") -> Attack:
@@ -83,8 +85,9 @@ def attack(directory: Path, servers: dict[str, int], decided: Backend, path: str
         seconds = time.monotonic() - before
         assert statuses.total() == HOSTILE_REQUESTS
         entries = balancer.entries("app")
+        # In another order than they logged in: those that are forgotten go to the servers in turn.
         with Load(balancer.port, 1) as people:
-            left = at_home(people, sessions)
+            left = at_home(people, random.sample(sessions, len(sessions)))
     result = Attack(left, entries, statuses, round(HOSTILE_REQUESTS / seconds))
     print(f"{rules[0]}, {path}: {result}")
     return result

@@ -44,13 +44,20 @@ def parse_session(given: object, *, failover: str | None = None, classic_default
 
 
 def backend_lines(
-    given: object, *, haproxy_version: str, backend: str, failover: str | None = None, peers: str | None = None
+    given: object,
+    *,
+    haproxy_version: str,
+    backend: str,
+    failover: str | None = None,
+    peers: str | None = None,
+    holds: bool = False,
 ) -> list[str]:
     """Return the lines that keep sessions, in order, without indentation, to stand in ``backend`` before its servers.
 
     ``given`` and ``failover`` are as in :func:`parse_session`. From 2.2 on the backend's own stick table carries the
     backend's name, and ``peers`` names the section that hands the table on to the next process at a reload; without it
-    a reload forgets every session. Below 1.6 it is the line itself, whatever ``peers`` says.
+    a reload forgets every session. ``holds`` is whether HAProxy has loaded the role's ``hold.lua``, for which there are
+    rules then. Below 1.6 it is the line itself, whatever these two say.
 
     Raises InvalidInputError for what the version cannot do (from 1.6 to 2.1 that is all) and for names that are none.
     """
@@ -61,7 +68,7 @@ def backend_lines(
     if version < _RULES_ALONE:
         return classic.render(found)
     _refuse_incomplete_rules(found, version, haproxy_version)
-    return rules.render(found, table=table, peers=section)
+    return rules.render(found, table=table, peers=section, holds=holds)
 
 
 def _refuse_incomplete_rules(found: AppSession, version: tuple[int, int], said: str) -> None:

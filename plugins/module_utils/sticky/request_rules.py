@@ -23,47 +23,53 @@ def acls(cookie: TrackedCookie) -> list[str]:
         lines.append(f"acl {tag}_in_url_is_known {in_url.converted(f'{cookie.key},in_table({cookie.table})')}")
     if session.request_learn:
         lines += cookie.ignored(f"{tag}_sent_is_ignored", f"txn.{tag}_sent")
-    if cookie.remembers_request:
-        lines.append(f"acl {tag}_was_known var(txn.{tag}),in_table({cookie.table})")
     return lines
 
 
-def variables(cookie: TrackedCookie) -> list[str]:
-    """Return the rules that keep what is needed later: ``txn.TAG`` is the key of the request's id, in the end.
-
-    Also, where the session follows its servers, ``txn.TAG_owner``, the number of the one that owns it.
-    """
-    tag = cookie.tag
-    lines = [f"http-request set-var(txn.{tag}_header) req.fhdr(cookie)"] if cookie.session.prefix else []
+def reads(cookie: TrackedCookie) -> list[str]:
+    """Return the rules that keep what is needed later: ``txn.TAG`` is the key of the request's id, in the end."""
+    lines = [f"http-request set-var(txn.{cookie.tag}_header) req.fhdr(cookie)"] if cookie.session.prefix else []
     if cookie.session.request_learn:
         lines += _learnable_id(cookie)
     elif cookie.remembers_request:
-        lines += _known_id(cookie)
+        lines.append(_set(cookie.tag, cookie.sent, cookie.key, condition(_is_sent(cookie))))
+    return lines
+
+
+def unread(cookie: TrackedCookie) -> list[tuple[Source, str]]:
+    """Return the places of an id, with their tests, that :func:`reads` leaves out; the first that is known counts.
+
+    There are none where requests start sessions. Where the request is remembered it is the URL, whose id beats the
+    cookie's if it is known.
+    """
+    if cookie.session.request_learn:
+        return []
+    places = [(cookie.in_url, _is_in_url(cookie))] if cookie.in_url else []
+    return places if cookie.remembers_request else [*places, (cookie.sent, _is_sent(cookie))]
+
+
+def lookups(cookie: TrackedCookie) -> list[str]:
+    """Return the rules that ask the table before the request is matched.
+
+    Where the session follows its servers, ``txn.TAG_owner`` is the number of the one that owns it, 0 if nobody does.
+    """
+    tag, lines = cookie.tag, []
+    if cookie.remembers_request:
+        known = f"{tag}_in_url_is_known"
+        lines = [_set(tag, source, cookie.key, condition(tests, known)) for source, tests in unread(cookie)]
     if cookie.session.failover == "first_wins":
-        lines.append(
-            f"http-request set-var(txn.{tag}_owner) var(txn.{tag}),table_server_id({cookie.table}) if {tag}_was_known"
-        )
+        lines.append(_set(f"{tag}_owner", Source(f"var(txn.{tag})"), f",table_server_id({cookie.table})", ""))
     return lines
 
 
 def matches(cookie: TrackedCookie) -> list[str]:
-    """Return the rules that send the request to its session's server; a known id in the URL beats the cookie's."""
+    """Return the rules that send the request to its session's server."""
     if cookie.remembers_request:
         return [f"stick match var(txn.{cookie.tag}){condition(cookie.takes_part)}"]
-    lines = [f"stick match {cookie.sent.converted(cookie.key)}{condition(cookie.takes_part, _is_sent(cookie))}"]
-    if cookie.in_url:
-        in_url = cookie.in_url.converted(cookie.key)
-        lines.insert(0, f"stick match {in_url}{condition(cookie.takes_part, _is_in_url(cookie))}")
-    return lines
-
-
-def _known_id(cookie: TrackedCookie) -> list[str]:
-    """Return the rules for sessions that answers alone start: the id of the URL if it is known, else the cookie's."""
-    lines = [_set(cookie.tag, cookie.sent, cookie.key, condition(_is_sent(cookie)))]
-    if cookie.in_url:
-        known = condition(_is_in_url(cookie), f"{cookie.tag}_in_url_is_known")
-        lines.append(_set(cookie.tag, cookie.in_url, cookie.key, known))
-    return lines
+    return [
+        f"stick match {source.converted(cookie.key)}{condition(cookie.takes_part, tests)}"
+        for source, tests in unread(cookie)
+    ]
 
 
 def _learnable_id(cookie: TrackedCookie) -> list[str]:

@@ -10,27 +10,37 @@ Sources: HAProxy's configuration manual, sections 4.2 ("stick match", "stick sto
 
 from __future__ import annotations
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.sticky import answer_rules, capacity, request_rules
+from collections.abc import Callable
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.sticky import (
+    answer_rules,
+    capacity,
+    hold_rules,
+    request_rules,
+)
 from ansible_collections.ringmaster.webops.plugins.module_utils.sticky.session import AppSession, render_timeout
 from ansible_collections.ringmaster.webops.plugins.module_utils.sticky.tracked import TrackedCookie
 
 
-def render(session: AppSession, *, table: str, peers: str | None) -> list[str]:
+def render(session: AppSession, *, table: str, peers: str | None, holds: bool = False) -> list[str]:
     """Return the lines, in order and without indentation, of the backend called ``table``.
 
-    ``peers`` is the section that hands the table on. An answer stores one id a table: all rules that match stand before
-    all that store, and of several cookies that an answer gives the first one is learnt. Conditions about a request
-    cannot be asked any more when the answer is there; they are kept in a variable.
+    ``peers`` is the section that hands the table on. ``holds`` is whether HAProxy has loaded the role's ``hold.lua``,
+    and a worker that has just begun waits with whom it does not know. An answer stores one id a table: all rules that
+    match stand before all that store, and of several cookies that an answer gives the first one is learnt. Conditions
+    about a request cannot be asked any more when the answer is there; they are kept in a variable.
     """
     cookies = [TrackedCookie(session, table, name, tag) for name, tag in zip(session.cookies, tags(session))]
-    parts = (
-        request_rules.acls, answer_rules.acls, request_rules.variables, request_rules.matches,
-        answer_rules.store_given, answer_rules.store_sent,
-    )  # fmt: skip
+
+    def lines(*parts: Callable[[TrackedCookie], list[str]]) -> list[str]:
+        return [line for part in parts for cookie in cookies for line in part(cookie)]
+
     return [
         _table(session, peers),
         *_off(session.ignored_conditions),
-        *[line for part in parts for cookie in cookies for line in part(cookie)],
+        *lines(request_rules.acls, answer_rules.acls, request_rules.reads),
+        *(hold_rules.render(table, cookies) if holds else []),
+        *lines(request_rules.lookups, request_rules.matches, answer_rules.store_given, answer_rules.store_sent),
     ]
 
 

@@ -20,11 +20,6 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.sticky.rules imp
 from ansible_collections.ringmaster.webops.plugins.module_utils.sticky.session import AppSession
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.upstreams import DISTRIBUTION_CA_FILE
 
-# The program sets it where a worker is beyond its beginning.
-_IS_SETTLED = "sid_worker_is_settled"
-# Ends the name of the ACL by which a rule reads an id of the URL only if the table has it.
-_IS_KNOWN = "_in_url_is_known"
-
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -149,9 +144,9 @@ def _session(where: str, backend: Mapping[str, Any], around: Surroundings) -> tu
         haproxy_version=around.haproxy_version,
         backend=backend["name"],
         peers=around.peers,
+        holds=around.holds,
     )
-    held = _with_hold(backend["name"], lines) if around.holds else lines
-    return [*held, *_limit_lines(backend["name"], session, around)], warnings
+    return [*lines, *_limit_lines(backend["name"], session, around)], warnings
 
 
 def _lines(backend: Mapping[str, Any]) -> list[list[str]]:
@@ -227,36 +222,6 @@ def _too_large(where: str, session: AppSession, around: Surroundings) -> list[st
         f"{where}: the table for app_session.sessions {session.sessions} takes {needed // 2**20} MiB when it is full,"
         f" and the host has {there // 2**20} MiB. Give it more memory, or state fewer sessions."
     ]
-
-
-def _with_hold(name: str, lines: Sequence[str]) -> list[str]:
-    """Return the lines with rules by which a worker that has just begun waits with a visitor whom it does not know.
-
-    It takes connections some milliseconds before the worker before it has handed the table on, and would balance such a
-    visitor anew. So ``lua.ringmaster_hold`` waits for the sessions that are looked for, before any rule asks for their
-    server. A worker that is settled evaluates one variable for each of these rules, and runs no program. Native rules
-    cannot: HAProxy 2.6 does not wait in ``tcp-request content`` with a request that is complete.
-    """
-    rules = [line for line in lines if not line.startswith("acl ")]
-    later = [line for line in rules if line.startswith("stick ") or "table_server_id(" in line or _IS_KNOWN in line]
-    hold = [f"acl {_IS_SETTLED} var(proc.{_IS_SETTLED}) -m found"]
-    held: list[str] = []
-    for expression, condition in _looked_for(later):
-        held.append(f"txn.sid_held{len(held) + 1}")
-        hold.append(f"http-request set-var({held[-1]}) {expression} if !{_IS_SETTLED} {condition}".rstrip())
-    hold.append(f"http-request lua.ringmaster_hold {name} {','.join(held)} if !{_IS_SETTLED}")
-    return [*[line for line in lines if line not in later], *hold, *later]
-
-
-def _looked_for(rules: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the ids that these rules look for, with their conditions, but for whether the table has one of the URL."""
-    found = []
-    for line in rules:
-        expression = line.partition("stick match ")[2] or (_IS_KNOWN in line and line.partition(") ")[2])
-        if expression:
-            text, _if, condition = expression.rpartition(" if ") if " if " in expression else (expression, "", "")
-            found.append((text, " ".join(word for word in condition.split() if not word.endswith(_IS_KNOWN))))
-    return found
 
 
 def _limit(around: Surroundings) -> int:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
@@ -71,7 +73,7 @@ def test_what_is_no_version_is_refused(version: str) -> None:
 @pytest.mark.parametrize(
     "arguments", [{"failover": "nowhere"}, {"backend": "a b"}, {"backend": "a\nb"}, {"backend": ""}, {"peers": "a b"}]
 )
-def test_other_arguments_refused(arguments: dict[str, str]) -> None:
+def test_other_arguments_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(InvalidInputError):
         backend_lines(SESSION, **{"haproxy_version": "3.0.11", "backend": "app", **arguments})
 

@@ -14,6 +14,9 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.sticky.expressio
 from ansible_collections.ringmaster.webops.plugins.module_utils.sticky.rules import render
 from ansible_collections.ringmaster.webops.plugins.module_utils.sticky.session import from_mapping
 
+# Another server than the owner has answered.
+MOVED = "srv_id,sub(txn.sid_owner),mul(txn.sid_owner),bool"
+
 
 def lines(**changes: object) -> list[str]:
     given = {"cookie": "PHPSESSID", "timeout": "3h", "peers": "lbs", **changes}
@@ -42,23 +45,41 @@ def test_table(changes: dict[str, object], line: str) -> None:
 
 def test_first_wins_in_order() -> None:
     assert lines()[1:] == [
-        "acl sid_was_known var(txn.sid),in_table(app)",
         "acl sid_read res.cook(PHPSESSID),set-var(txn.sid_set) -m str ;",
         "acl sid_is_set var(txn.sid_set) -m found",
         "acl sid_is_ignored var(txn.sid_set) -m len 0",
         "acl sid_is_ignored var(txn.sid_set) -m str -- deleted",
-        "acl sid_is_known var(txn.sid_set),sha2(256),in_table(app)",
-        "acl sid_had_owner var(txn.sid_owner) -m found",
-        "acl sid_owner_answered srv_id,sub(txn.sid_owner) eq 0",
+        "acl sid_set_is_due var(txn.sid_set),sha2(256),in_table(app),not",
+        "acl sid_set_is_due srv_id,sub(txn.sid_owner),mul(txn.sid_owner),bool",
+        "acl sid_sent_is_due srv_id,sub(txn.sid_owner),mul(txn.sid_owner),bool",
         "http-request set-var(txn.sid) req.cook(PHPSESSID),sha2(256)",
-        "http-request set-var(txn.sid_owner) var(txn.sid),table_server_id(app) if sid_was_known",
+        "http-request set-var(txn.sid_owner) var(txn.sid),table_server_id(app)",
         "stick match var(txn.sid)",
-        "stick store-response var(txn.sid_set),sha2(256)"
-        " if !sid_read sid_is_set !sid_is_ignored !sid_is_known",
-        "stick store-response var(txn.sid_set),sha2(256)"
-        " if sid_is_set !sid_is_ignored sid_is_known sid_had_owner !sid_owner_answered",
-        "stick store-response var(txn.sid) if !sid_is_set sid_had_owner !sid_owner_answered",
-    ]  # fmt: skip
+        "stick store-response var(txn.sid_set),sha2(256) if !sid_read sid_is_set !sid_is_ignored sid_set_is_due",
+        "stick store-response var(txn.sid) if sid_sent_is_due !sid_is_set",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("failover", "learns", "given", "sent"),
+    [
+        ("return", False, ["var(txn.sid_set),in_table(app),not"], []),
+        ("return", True, ["var(txn.sid_set),in_table(app),not"], ["var(txn.sid),in_table(app),not"]),
+        ("rebind", False, [], ["var(txn.sid),in_table(app)"]),
+        ("rebind", True, [], []),
+        ("first_wins", False, ["var(txn.sid_set),in_table(app),not", MOVED], [MOVED]),
+        ("first_wins", True, ["var(txn.sid_set),in_table(app),not", MOVED], [MOVED, "var(txn.sid),in_table(app),not"]),
+    ],
+)
+def test_when_the_server_that_answered_is_to_have_the_session(
+    failover: str, learns: bool, given: list[str], sent: list[str]
+) -> None:
+    found = lines(failover=failover, request_learn=learns, hash_keys=False, len=64)
+    for acl, alternatives in (("sid_set_is_due", given), ("sid_sent_is_due", sent)):
+        assert [line for line in found if line.startswith(f"acl {acl} ")] == [
+            f"acl {acl} {one}" for one in alternatives
+        ]
+        assert [line for line in found if line.startswith("stick ") and acl in line] or not alternatives
 
 
 def test_rebind_in_order() -> None:
@@ -66,7 +87,7 @@ def test_rebind_in_order() -> None:
         "http-request set-var(txn.sid) req.cook(PHPSESSID),sha2(256)",
         "stick match var(txn.sid)",
         "stick store-response var(txn.sid_set),sha2(256) if !sid_read sid_is_set !sid_is_ignored",
-        "stick store-response var(txn.sid) if !sid_is_set sid_was_known",
+        "stick store-response var(txn.sid) if sid_sent_is_due !sid_is_set",
     ]
 
 
@@ -74,7 +95,7 @@ def test_return_in_order() -> None:
     assert [line for line in lines(failover="return", len=64, mode="path-parameters") if "acl" not in line][1:] == [
         r"""stick match 'path,regsub("^.*;PHPSESSID=([^;]+).*$","\1",i)' if sid_in_url { method GET HEAD POST }""",
         "stick match req.cook(PHPSESSID)",
-        "stick store-response var(txn.sid_set) if !sid_read sid_is_set !sid_is_known",
+        "stick store-response var(txn.sid_set) if !sid_read sid_is_set sid_set_is_due",
     ]
 
 
@@ -82,8 +103,8 @@ def test_return_that_learns_from_requests() -> None:
     assert [line for line in lines(failover="return", len=64, request_learn=True) if "acl" not in line][1:] == [
         "http-request set-var(txn.sid) req.cook(PHPSESSID)",
         "stick match var(txn.sid)",
-        "stick store-response var(txn.sid_set) if !sid_read sid_is_set !sid_is_known",
-        "stick store-response var(txn.sid) if !sid_is_set !sid_was_known",
+        "stick store-response var(txn.sid_set) if !sid_read sid_is_set sid_set_is_due",
+        "stick store-response var(txn.sid) if sid_sent_is_due !sid_is_set",
     ]
 
 
@@ -220,4 +241,4 @@ def test_prefix_reads_an_answer_only_where_it_has_the_cookie() -> None:
     """regsub gives its input where nothing fits."""
     reading = [line for line in rules("stick store-response", prefix=True) if "!sid_read" in line]
     assert reading
-    assert not [line for line in reading if " if sid_in_answer !sid_read " not in line]
+    assert not [line for line in reading if " sid_in_answer !sid_read " not in line]
