@@ -266,7 +266,8 @@ coverage:
     gaps:
       description:
         - What was not verified. C(reason) is V(permission_denied), V(busy) (the file kept changing), V(no_digest),
-          V(no_file_list), V(no_status), V(not_listed), V(not_selected), V(no_such_package), V(excluded),
+          V(no_file_list), V(database_empty), V(looks_damaged) (a changed conffile), V(no_status), V(not_listed),
+          V(not_selected), V(no_such_package), V(excluded),
           V(conffiles_ignored), V(conffile_not_configured), V(ownership_conflict), V(not_done), V(hidden_by_mount)
           (something is mounted over it), V(remote_file_system) (one that may never answer, and was not entered),
           V(not_stored) (the file system has no modes and owners), V(unknown_user) (an owner whom the root's own files

@@ -58,7 +58,7 @@ def parse(content: str) -> Progress | None:
     counts = [fields.get(key) for key in ("files_done", "files_total", "findings")]
     if not isinstance(stage, str) or stage not in STAGES:
         return None
-    if any(type(count) is not int or not 0 <= count <= MAX_COUNT for count in counts):
+    if any(isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MAX_COUNT for count in counts):
         return None
     return Progress(stage, *(int(count) for count in counts if count is not None))
 

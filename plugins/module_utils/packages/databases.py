@@ -17,7 +17,13 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.errors import In
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import dpkg, portage, rpm
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.claims import merge
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_database import ADMIN_DIRECTORY
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import Entry, Gap, Manifest, text
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
+    DatabaseProblem,
+    Entry,
+    Gap,
+    Manifest,
+    text,
+)
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
 
 _READERS = (
@@ -43,6 +49,12 @@ def read_manifest(tree: Tree, wanted: re.Pattern[str] | None = None, conffiles: 
     manifest = manifests[0]
     for other in manifests[1:]:
         manifest = _together(manifest, other)
+    if not manifest.installed and not manifest.problems:
+        remedy = "Restore the package database from a backup, then verify again"
+        manifest.problems.append(DatabaseProblem(manifest.state_file, "no database here holds a package", remedy))
+    if not dpkg.present(tree) and _has_directory(tree):
+        detail = "its directory is there and holds no database: it is lost, or never held one"
+        manifest.gaps.append(Gap("database_empty", detail, (), 0, ADMIN_DIRECTORY))
     return manifest
 
 

@@ -114,12 +114,15 @@ class Reader:
         return self.read_cached(descriptor, name, status.st_size), self._from_disk(descriptor, name, status)
 
     def read_cached(self, descriptor: int, name: str, size: int) -> Digested:
-        """Hash a file through the page cache; after an error of the disk, once more past it."""
+        """Hash a file through the page cache; after an error of the disk, once more past it.
+
+        What can be read only past it keeps its error: whatever else reads the file gets that.
+        """
         found = self._hash(descriptor, name, size, CHUNK_BYTES)
         if found.error == errno.EIO and _set_direct(descriptor, True):
             again = self._hash(descriptor, name, size, _DIRECT_CHUNK_BYTES)
             _set_direct(descriptor, False)
-            return again if again.error is None else found
+            return again._replace(error=errno.EIO, size=found.size) if again.error is None else found
         return found
 
     def _from_disk(self, descriptor: int, name: str, status: os.stat_result) -> Digested:

@@ -254,7 +254,7 @@ def _treatment(mode: int, flags: int, verify_flags: int, state: int) -> _Treatme
         compared &= ~_NOT_OF_WRONG_COLOR
     if vague in ("ghost", "replaced"):
         kind = UNKNOWN
-    elif flags & CONFIG and kind in (FILE, SYMLINK):
+    elif flags & CONFIG and kind == FILE:
         kind = CONFFILE
     required = not flags & (GHOST | MISSING_OK) and state != NOT_INSTALLED
     return _Treatment(kind, compared, vague, stat.S_IMODE(mode), required)

@@ -85,7 +85,7 @@ class NdbDatabase:
         checksum, length_again, magic_again = _TAIL.unpack_from(data, len(data) - _TAIL.size)
         if (magic, own, magic_again) != (b"BlbS", number, b"BlbE") or length != length_again:
             return None
-        if length > len(data) - _HEAD.size - _TAIL.size or zlib.adler32(data[: -_TAIL.size]) != checksum:
+        if length > len(data) - _HEAD.size - _TAIL.size or zlib.adler32(data[: len(data) - _TAIL.size]) != checksum:
             return None
         return data[_HEAD.size : _HEAD.size + length]
 

@@ -116,6 +116,10 @@ def judge(
         if _has_no_reference(entry, observation):
             detail = "the database has no digest for the file"
             judgement.gaps.append(Gap("no_digest", detail, tuple(entry.packages), 1, text(entry.path)))
+        if entry.kind == CONFFILE and observation.suspicions:
+            # Administrators change conffiles, but not into blocks of zeros: whether it is sound nobody has verified.
+            detail = "a conffile is not as delivered, and its content looks damaged"
+            judgement.gaps.append(Gap("looks_damaged", detail, tuple(entry.packages), 0, text(entry.path)))
         judgement.findings.extend(_findings(entry, observation, manifest.filters, accounts))
     judgement.gaps.extend(_unknown_accounts(manifest.entries, unseen, accounts))
     _judge_manifest(manifest, judgement, undigested)

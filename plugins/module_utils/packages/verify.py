@@ -374,7 +374,7 @@ def _has_another_size(entry: Entry, size: int) -> bool:
 
 
 def _is_sound(entry: Entry, found: Digested) -> bool:
-    return found.digest is not None and _is_expected(entry, found.digest)
+    return found.error is None and found.digest is not None and _is_expected(entry, found.digest)
 
 
 def _is_expected(entry: Entry, digest: bytes) -> bool:

@@ -137,17 +137,22 @@ def _side_by_side(
 ) -> Iterator[tuple[bytes, _File | None, _File | None]]:
     """Yield each path with what either has of it."""
     before, after = next(previous, None), next(current, None)
-    while before is not None or after is not None:
-        if after is None or (before is not None and before[0] < after[0]):
-            assert before is not None  # one of both is there, and it is not the other
+    while before is not None and after is not None:
+        if before[0] < after[0]:
             yield before[0], before[1], None
             before = next(previous, None)
-        elif before is None or after[0] < before[0]:
+        elif after[0] < before[0]:
             yield after[0], None, after[1]
             after = next(current, None)
         else:
             yield before[0], before[1], after[1]
             before, after = next(previous, None), next(current, None)
+    while before is not None:
+        yield before[0], before[1], None
+        before = next(previous, None)
+    while after is not None:
+        yield after[0], None, after[1]
+        after = next(current, None)
 
 
 def _differs(key: str, before: _File, after: _File) -> bool:

@@ -17,7 +17,9 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.databas
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import DIRECTORY, FILE, Recorded
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
 
+from .....peers.damaged_roots import checked
 from .....peers.portage_system import MOMENT, PortageSystem
+from .....peers.rpm_system import RpmSystem
 
 if TYPE_CHECKING:
     from .....peers.dpkg_system import System
@@ -89,3 +91,12 @@ def test_a_damaged_database_beside_a_sound_one_is_never_overlooked(system: Syste
     result = system.check()
     assert result["summary"]["verdict"] == "database_unsound"
     assert result["coverage"]["packages"] == {"installed": 3, "verified": 2, "not_verified": 1}
+
+
+def test_a_lost_database_beside_an_empty_one_is_not_consistent(tmp_path: Path) -> None:
+    (tmp_path / "root/var/lib/dpkg/info").mkdir(parents=True)
+    rpm = RpmSystem.new(tmp_path)
+    rpm.install(rpm.build("alone", {"/usr/share/alone": b"a\n"}))
+    assert checked(rpm.root)["summary"]["verdict"] == "incomplete"
+    assert rpm.rpm("-e", "alone").returncode == 0
+    assert checked(rpm.root)["summary"]["verdict"] == "database_unsound"

@@ -77,10 +77,13 @@ def test_pitfall_39_override_of_mode_and_owner_is_what_is_expected(system: Syste
 def test_pitfall_10_changed_conffile_is_only_suspected(system: System) -> None:
     system.path("/etc/alpha.conf").write_bytes(b"setting = 1\n" + bytes(5000))
     result = system.check()
-    assert (classes(result), result["summary"]["verdict"]) == ([("config_changed", "/etc/alpha.conf")], "consistent")
+    assert (classes(result), result["summary"]["verdict"]) == ([("config_changed", "/etc/alpha.conf")], "incomplete")
+    assert [gap["reason"] for gap in result["coverage"]["gaps"]] == ["looks_damaged"]
     assert "blocks hold NUL bytes alone" in result["findings"][0]["actual"]["suspicions"][0]
     system.path("/etc/alpha.conf").write_bytes(b"setting = 2\n")
-    assert "suspicions" not in system.check()["findings"][0]["actual"]
+    result = system.check()
+    assert result["summary"]["verdict"] == "consistent"
+    assert "suspicions" not in result["findings"][0]["actual"]
 
 
 def test_pitfall_20_file_without_digest_that_looks_damaged_is_told_of(system: System) -> None:

@@ -42,7 +42,7 @@ def test_pitfall_09_file_to_be_removed_on_upgrade_is_never_a_finding(system: Sys
 
 
 def test_pitfall_10_changed_conffile_has_a_class_of_its_own(system: System) -> None:
-    system.path("/etc/alpha.conf").write_bytes(bytes(12))
+    system.path("/etc/alpha.conf").write_bytes(b"setting = 2\n")
     result = system.check()
     assert classes(result) == [("config_changed", "/etc/alpha.conf")]
     assert result["summary"]["verdict"] == "consistent"

@@ -127,7 +127,7 @@ def test_pitfall_30_error_of_the_disk_is_tried_once_more_past_the_cache(
 
     monkeypatch.setattr(os, "preadv", fail)
     monkeypatch.setattr(reading_module, "_set_direct", lambda _descriptor, _on: True)
-    assert read(tmp_path / "a", Reading())[0] == Digested(digest(GOOD), len(GOOD))
+    assert read(tmp_path / "a", Reading())[0] == Digested(digest(GOOD), 4096, errno.EIO)
     failures[0] = 2
     assert read(tmp_path / "a", Reading())[0] == Digested(None, 4096, errno.EIO)
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import signal
 import subprocess
@@ -53,15 +54,16 @@ def summary(result: dict[str, Any]) -> tuple[str, int, list[str]]:
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[int], None]) -> None:
     """Do something after the first batch of each round; it is given the number of the round."""
-    numbers = iter(range(100))
+    numbers = itertools.count()
 
     def verify_and_act(
         tree: Tree, entries: list[Entry], jobs: int, accounts: Accounts, *_options: object
     ) -> Iterator[BatchOutcome]:
         outcomes = verify(tree, entries, jobs, accounts)
-        yield next(outcomes)
-        act(next(numbers))
-        yield from outcomes
+        for position, outcome in enumerate(outcomes):
+            yield outcome
+            if position == 0:
+                act(next(numbers))
 
     monkeypatch.setattr(rounds, "verify", verify_and_act)
     monkeypatch.setattr(transactions, "PAUSES_SECONDS", (0.0,) * 4)

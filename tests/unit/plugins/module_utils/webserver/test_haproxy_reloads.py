@@ -17,9 +17,14 @@ LOAD = "lua-load /release/hold.lua"
 
 
 def needs(
-    version: str, *, backend: dict[str, object] = KEEPS, extra: Sequence[str] = (), modules: Sequence[str] = ("LUA",)
+    version: str,
+    *,
+    backend: dict[str, object] | None = None,
+    extra: Sequence[str] = (),
+    modules: Sequence[str] = ("LUA",),
 ) -> Needs:
-    return reload_needs("/release", [backend], extra, {"version": version, "modules": list(modules)})
+    backends = [KEEPS if backend is None else backend]
+    return reload_needs("/release", backends, extra, {"version": version, "modules": list(modules)})
 
 
 @pytest.mark.parametrize(
