@@ -33,14 +33,14 @@ class Output(NamedTuple):
 
 
 def run(
-    argv: Sequence[str], timeout_seconds: float, environment: Mapping[str, str] | None = None, directory: str = "/"
+    argv: Sequence[str], timeout_seconds: float, added: Mapping[str, str] | None = None, directory: str = "/"
 ) -> Output:
     """Run a program to its end, and return how it ended; what it writes beyond a limit is dropped.
 
-    ``environment`` is added to a plain one (C locale, UTC, the proxies of this process). Raises `MeasurementError`
+    ``added`` goes into a plain environment (C locale, UTC, the proxies of this process). Raises `MeasurementError`
     when the program cannot be started, or has not ended in time; then it and what it started are ended.
     """
-    with started(argv, environment, directory, subprocess.PIPE) as process:
+    with started(argv, added, directory, subprocess.PIPE) as process:
         assert process.stdout is not None and process.stderr is not None
         texts = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
         deadline = time.monotonic() + timeout_seconds
@@ -73,13 +73,17 @@ def stream(argv: Sequence[str], deadline: float) -> Generator[bytes, None, None]
             raise MeasurementError(argv[0], f"it ended with status {status}", "Run it by hand to see why")
 
 
+def environment(added: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return what a program of the package manager may know: a plain environment, the proxies, and what is added."""
+    passed_on = {name: value for name, value in os.environ.items() if name.lower() in _PASSED_ON}
+    return {**passed_on, "PATH": PATH, "LC_ALL": "C", "TZ": "UTC", "HOME": "/nonexistent", **(added or {})}
+
+
 @contextlib.contextmanager
 def started(
-    argv: Sequence[str], environment: Mapping[str, str] | None, directory: str, errors: int
+    argv: Sequence[str], added: Mapping[str, str] | None, directory: str, errors: int
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start a program in a process group of its own, which is ended with the block."""
-    passed_on = {name: value for name, value in os.environ.items() if name.lower() in _PASSED_ON}
-    plain = {"PATH": PATH, "LC_ALL": "C", "TZ": "UTC", "HOME": "/nonexistent"}
     try:
         process = subprocess.Popen(  # pylint: disable=ansible-bad-function,consider-using-with
             list(argv),
@@ -87,7 +91,7 @@ def started(
             stdout=subprocess.PIPE,
             stderr=errors,
             cwd=directory,
-            env={**passed_on, **plain, **(environment or {})},
+            env=environment(added),
             start_new_session=True,
         )
     except OSError as error:

@@ -6,7 +6,8 @@
 
 dpkg and apt lock ``lock-frontend`` first, then ``lock``; rpm locks ``.rpm.lock``. All of them use record locks of
 fcntl(2) over the whole file. These here belong to the open file instead of the process (``F_OFD_SETLK``): they exclude
-each other, but are not lost when another part of this process opens and closes the file. They end with the process.
+each other, but are not lost when another part of this process opens and closes the file. They end with the process and
+those that have inherited their descriptor.
 """
 
 from __future__ import annotations
@@ -68,6 +69,10 @@ class DatabaseLocks:
         """Let go of the locks; the files stay, as the package manager leaves them."""
         self._release()
 
+    def to_inherit(self) -> tuple[int, ...]:
+        """Return the descriptors of the locks that are not lent: what inherits one holds it after our death as well."""
+        return tuple(self._descriptors[:-1])
+
     @contextlib.contextmanager
     def lent(self) -> Iterator[None]:
         """Let the package manager's own program take its lock for a while; whoever else runs it stays locked out."""
@@ -80,7 +85,11 @@ class DatabaseLocks:
 
     def _release(self) -> None:
         while self._descriptors:
-            os.close(self._descriptors.pop())
+            descriptor = self._descriptors.pop()
+            # Something that a maintainer script has left running may have inherited it: closing is not enough.
+            with contextlib.suppress(OSError):
+                _set(descriptor, fcntl.F_UNLCK)
+            os.close(descriptor)
 
 
 def is_locked(tree: Tree, paths: tuple[bytes, ...]) -> bytes | None:

@@ -7,18 +7,26 @@
 ``dpkg --install FILE`` unpacks all files of exactly that file and configures it. apt's ``--reinstall`` would look for a
 version of its own and may change other packages. Maintainer scripts run; that they start, stop or restart no service
 is seen to by a variable of their environment (``SYSTEMD_OFFLINE``), so nothing is left behind by a run that is killed.
+
+dpkg is never ended half-way through a package, neither for being slow nor because somebody interrupts the repair.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import stat
 import subprocess
-from collections.abc import Sequence
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.commands import run
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import commands
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.database_locks import DatabaseLocks
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import VerifiedPackage
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import DIRECTORY, text
@@ -27,9 +35,9 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_steps import RepairError, obstacle
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import DirectoryWalk, Tree
 
-#: dpkg is not ended half-way for being slow; a maintainer script that waits for an answer for ever is.
-TIMEOUT_SECONDS = 3600.0
-_MAX_MESSAGE_CHARACTERS = 2000
+#: How somebody ends a program who means to let it clear up.
+_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_MAX_MESSAGE_BYTES = 2000
 _ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
     # Whoever holds lock-frontend says so (dpkg(1)); it is we.
@@ -58,6 +66,21 @@ def held_packages(tree: Tree) -> frozenset[str]:
     return frozenset(held)
 
 
+class InstallationError(RepairError):
+    """dpkg was begun and did not do it, so it is not known what the package is now."""
+
+
+class HoldError(InstallationError):
+    """A package that is to be held is not any more."""
+
+
+class _Ended(NamedTuple):
+    """How dpkg ended, and the end of what it said."""
+
+    status: int
+    said: str
+
+
 class PackageRepair:
     """Installs packages on one root."""
 
@@ -68,7 +91,11 @@ class PackageRepair:
         self._locks = locks
 
     def perform(self, step: Step, reference: VerifiedPackage) -> None:
-        """Install the package of a step. Raises `RepairError` and `QuarantineError`."""
+        """Install the package of a step.
+
+        Raises `RepairError`, of which an `InstallationError` comes after dpkg was begun, `QuarantineError` and
+        `LockedError`. An interruption (SIGINT, SIGTERM, SIGHUP) arrives when dpkg has ended.
+        """
         self._refuse_obstacles(reference)
         self._refuse_ways_out(reference)
         for path in step.damaged:
@@ -76,31 +103,55 @@ class PackageRepair:
         held = step.package in held_packages(self._tree)
         if held:
             self._quarantine.note_held(step.package)
-        with self._locks.lent():
-            output = run([*self._dpkg(), *_INSTALL, reference.path], TIMEOUT_SECONDS, _ENVIRONMENT)
-        if held:
-            self.hold([step.package])
-        if output.status != 0:
-            said = output.stderr.strip()[-_MAX_MESSAGE_CHARACTERS:]
+        with _interruptions_deferred():
+            try:
+                with self._locks.lent():
+                    ended = self._run([*_INSTALL, reference.path])
+            finally:
+                if held:
+                    self.hold([step.package])
+        if ended.status != 0:
             remedy = f"Look at it with dpkg --audit, and install {Path(reference.path).name} by hand"
-            raise RepairError(step.package, f"dpkg ended with status {output.status}: {said}", remedy)
+            raise InstallationError(step.package, f"dpkg ended with status {ended.status}: {ended.said}", remedy)
 
     def hold(self, labels: Sequence[str]) -> None:
-        """Hold packages: dpkg takes that from a package which it is told to install. Raises `RepairError`."""
+        """Hold packages: dpkg takes that from a package which it is told to install.
+
+        Raises `HoldError`, and `LockedError`.
+        """
         selections = "".join(f"{label} hold\n" for label in labels).encode()
-        with self._locks.lent():
-            # commands.run gives a program nothing to read.
-            done = subprocess.run(  # pylint: disable=ansible-bad-function
-                [*self._dpkg(), "--set-selections"],
-                input=selections,
-                capture_output=True,
-                timeout=TIMEOUT_SECONDS,
-                check=False,
-                env={**_ENVIRONMENT, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
-            )
-        if done.returncode != 0:
-            reason = f"dpkg --set-selections ended with status {done.returncode}"
-            raise RepairError(", ".join(labels), reason, "Hold it by hand (apt-mark hold)")
+        with _interruptions_deferred(), self._locks.lent():
+            ended = self._run(["--set-selections"], selections)
+        if ended.status != 0:
+            reason = f"dpkg --set-selections ended with status {ended.status}: {ended.said}"
+            raise HoldError(", ".join(labels), reason, "Hold it by hand (apt-mark hold)")
+
+    def _run(self, arguments: Sequence[str], given: bytes = b"") -> _Ended:
+        """Run dpkg to its end, however long that takes. Raises `InstallationError` when it cannot be started.
+
+        It outlives this process: it writes to a file, since a pipe would end with us, and holds lock-frontend too.
+        """
+        argv = [*self._dpkg(), *arguments]
+        with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as output:
+            stdin.write(given)
+            stdin.seek(0)
+            try:
+                process = subprocess.Popen(  # pylint: disable=ansible-bad-function,consider-using-with
+                    argv,
+                    stdin=stdin,
+                    stdout=output,
+                    stderr=output,
+                    cwd="/",
+                    env=commands.environment(_ENVIRONMENT),
+                    start_new_session=True,
+                    pass_fds=self._locks.to_inherit(),
+                )
+            except OSError as error:
+                reason = f"dpkg cannot be started: {error.strerror}"
+                raise InstallationError(argv[-1], reason, "Repair dpkg itself first") from error
+            status = process.wait()
+            output.seek(max(0, os.fstat(output.fileno()).st_size - _MAX_MESSAGE_BYTES))
+            return _Ended(status, output.read(_MAX_MESSAGE_BYTES).decode("utf-8", "replace").strip())
 
     def _dpkg(self) -> list[str]:
         """Return how dpkg is called."""
@@ -147,3 +198,24 @@ class PackageRepair:
             return
         finally:
             walk.close()
+
+
+@contextlib.contextmanager
+def _interruptions_deferred() -> Iterator[None]:
+    """Let interruptions wait for the end of the block. Only a main thread gets any (signal(3) of Python)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+
+    before = {number: signal.signal(number, note) for number in _INTERRUPTIONS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if came:
+            signal.raise_signal(came[0])

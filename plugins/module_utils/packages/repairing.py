@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.errors import MeasurementError
+from ansible_collections.ringmaster.webops.plugins.module_utils.errors import MeasurementError, WebopsError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import aftermath, archive, check, deb
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive import Archive, Unavailable
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive_apt import Identity
@@ -20,6 +21,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.databas
     is_locked,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import VerifiedPackage
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb_container import DebError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import text
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.quarantine import (
     Quarantine,
@@ -35,7 +37,11 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair 
     without_digests,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_order import DATABASE
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_packages import PackageRepair
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_packages import (
+    HoldError,
+    InstallationError,
+    PackageRepair,
+)
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import (
     INSTALL_PACKAGE,
     Plan,
@@ -76,30 +82,50 @@ class _Outcome(NamedTuple):
     step: Step
     status: str
     error: str = ""
-    remedy: str = ""
+
+
+#: What can go wrong on a damaged system in the middle of its repair.
+_ERRORS = (WebopsError, DebError, OSError)
 
 
 class _Done:
-    """What was done; ``complaints`` are about the sources of packages."""
+    """The one record of a run; ``complaints`` are about the sources of packages.
 
-    def __init__(self, complaints: Iterable[str]) -> None:
+    ``stopped`` says that nothing more may be changed, ``unfinished`` that the next run has to see to what is left.
+    ``known`` are the classes and paths of what was found before anything was done about it.
+    """
+
+    def __init__(self) -> None:
         self.outcomes: list[_Outcome] = []
         self.leftovers: list[str] = []
-        self.complaints = list(complaints)
+        self.complaints: list[str] = []
+        self.failures: list[str] = []
+        self.known: set[tuple[str, bytes]] = set()
         self.after: check.Verification | None = None
+        self.changed = self.stopped = self.unfinished = False
 
     def repaired(self) -> list[Step]:
         """Return the steps that were done."""
         return [outcome.step for outcome in self.outcomes if outcome.status == "done"]
 
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Note an error instead of raising it, once something was changed: then the result must not be lost."""
+        try:
+            yield
+        except _ERRORS as error:
+            if not self.changed:
+                raise
+            self.stopped = self.unfinished = True
+            self.failures.append(str(error))
+
 
 class _Attempt(NamedTuple):
-    """One attempt: what was found, what was planned, what spoke against it, what was done."""
+    """One attempt: what was found, what was planned, what spoke against it."""
 
     before: check.Verification
     plan: Plan
     reasons: list[Refusal]
-    done: _Done
 
 
 _NO_FACTS = Facts({}, {}, {}, {}, {}, {})
@@ -113,26 +139,34 @@ def repair(options: RepairOptions) -> dict[str, Any]:
     """
     tree = Tree(options.verification.root)
     quarantine = Quarantine(tree)
+    done = _Done()
     try:
-        attempt = _attempt(options, quarantine)
-        if any(step.stage == DATABASE for step in attempt.done.repaired()):
+        attempt = _attempt(options, quarantine, done)
+        if not done.stopped and any(step.stage == DATABASE for step in done.repaired()):
             # Only now the database says what else is damaged.
-            attempt = _together(attempt, _attempt(options, quarantine))
-        quarantine.finish()
-        if attempt.done.repaired():
-            attempt.done.after = _verified_again(options)
+            with done.kept():
+                attempt = _together(attempt, _attempt(options, quarantine, done))
+        if not done.unfinished:
+            with done.kept():
+                quarantine.finish()
+        if done.changed:
+            with done.kept():
+                done.after = _verified_again(options)
+                done.failures += done.after.failures
     finally:
         quarantine.close()
         tree.close()
-    return _result(options, attempt, quarantine.path)
+    return _result(options, attempt, done, quarantine.path)
 
 
-def _attempt(options: RepairOptions, quarantine: Quarantine) -> _Attempt:
+def _attempt(options: RepairOptions, quarantine: Quarantine, done: _Done) -> _Attempt:
     """Verify, plan, and do the plan, or of one that mends the database that part alone."""
     tree = Tree(options.verification.root)
     try:
         before_all = stamp(tree)
         before = check.run(tree, options.verification)
+        done.failures += before.failures
+        done.known |= {(finding.category, finding.path) for finding in before.findings}
         labels = concerned(before.findings, before.problems)
         with Archive(tree, check.WORK_DIRECTORY, _archive_options(options), frozenset(map(_name, labels))) as source:
             facts = _facts(tree, before, labels, source) if labels else _NO_FACTS
@@ -140,24 +174,23 @@ def _attempt(options: RepairOptions, quarantine: Quarantine) -> _Attempt:
             if not tree.root:
                 plan = without_the_running_kernel(plan, tree, os.uname().release)
             reasons = _reasons(tree, plan)
-            done = _Done(source.complaints)
+            done.complaints += source.complaints
             killed = [run for run in unfinished(tree) if not quarantine.is_run(run.run)]
             if (plan.steps or killed) and not options.dry_run and not reasons:
                 now = [step for step in plan.steps if step.stage == DATABASE] or plan.steps
-                _Work(tree, options, facts, done).do(now, before_all, quarantine)
+                work = _Work(tree, options, facts, frozenset(before.manifest.installed), done)
+                with done.kept():
+                    work.do(now, before_all, quarantine)
     finally:
         tree.close()
-    return _Attempt(before, plan, reasons, done)
+    return _Attempt(before, plan, reasons)
 
 
 def _together(first: _Attempt, second: _Attempt) -> _Attempt:
-    """Return what both attempts did, as one."""
-    done = _Done(first.done.complaints + second.done.complaints)
-    done.outcomes = first.done.outcomes + second.done.outcomes
-    done.leftovers = first.done.leftovers + second.done.leftovers
+    """Return what both attempts found and planned, as one."""
     mended = [step for step in first.plan.steps if step.stage == DATABASE]
     plan = Plan(mended + second.plan.steps, second.plan.not_repaired)
-    return _Attempt(first.before, plan, second.reasons, done)
+    return _Attempt(first.before, plan, second.reasons)
 
 
 def _verified_again(options: RepairOptions) -> check.Verification:
@@ -226,12 +259,15 @@ def _digests(package: VerifiedPackage) -> dict[bytes, bytes]:
 
 
 class _Work:
-    """The doing of one plan."""
+    """The doing of one plan; ``installed`` are the labels of all packages of the root."""
 
-    def __init__(self, tree: Tree, options: RepairOptions, facts: Facts, done: _Done) -> None:
+    def __init__(
+        self, tree: Tree, options: RepairOptions, facts: Facts, installed: frozenset[str], done: _Done
+    ) -> None:
         self.tree = tree
         self.options = options
         self.facts = facts
+        self.installed = installed
         self.done = done
         self.by_package: dict[str, list[bytes]] = {}
 
@@ -249,28 +285,41 @@ class _Work:
     def _finish_killed_runs(self, quarantine: Quarantine, packages: PackageRepair) -> None:
         """Clear away what runs that were killed have left, and hold what they had to hold again."""
         runs = [run for run in unfinished(self.tree) if not quarantine.is_run(run.run)]
-        held = sorted({label for run in runs for label in run.held} & set(self.facts.installed))
+        held = sorted({label for run in runs for label in run.held} & self.installed)
         if held:
+            self.done.changed = True
             packages.hold(held)
-        self.done.leftovers = clear_leftovers(self.tree, quarantine, runs)
+        removed = clear_leftovers(self.tree, quarantine, runs)
+        self.done.changed = self.done.changed or bool(removed)
+        self.done.leftovers += removed
 
     def _steps(self, steps: list[Step], files: FileRepair, packages: PackageRepair) -> None:
         pending = list(steps)
-        while pending:
+        while pending and not self.done.stopped:
             step = pending.pop(0)
             try:
                 self._step(step, files, packages)
-            except (QuarantineError, UntrustedDiskError) as error:
-                self.done.outcomes.append(_Outcome(step, "failed", f"{error.value}: {error.reason}", error.remedy))
-                self.done.outcomes += [_Outcome(each, "not_done", "an earlier step failed") for each in pending]
-                return
-            except RepairError as error:
-                if error.by_package and self.options.policy.strategy == "auto":
-                    self._note_for_package(step, error, pending)
-                else:
-                    self.done.outcomes.append(_Outcome(step, "failed", f"{error.value}: {error.reason}", error.remedy))
+            except _ERRORS as error:
+                self._failed(step, error, pending)
             else:
+                self.done.changed = True
                 self.done.outcomes.append(_Outcome(step, "done"))
+        self.done.outcomes += [_Outcome(each, "not_done", "an earlier step failed") for each in pending]
+
+    def _failed(self, step: Step, error: Exception, pending: list[Step]) -> None:
+        """Go on after a step that left everything as it was; after every other stop, since nobody knows what is."""
+        harmless = isinstance(error, RepairError) and not isinstance(error, (InstallationError, UntrustedDiskError))
+        if isinstance(error, RepairError) and error.by_package and self.options.policy.strategy == "auto":
+            self._note_for_package(step, error, pending)
+            return
+        if not harmless:
+            self.done.stopped = True
+            self.done.unfinished = not isinstance(error, InstallationError) or isinstance(error, HoldError)
+            as_it_was = isinstance(error, (QuarantineError, UntrustedDiskError)) and step.kind != INSTALL_PACKAGE
+            self.done.changed = self.done.changed or not as_it_was
+        reason = f"{error.value}: {error.reason}" if isinstance(error, WebopsError) else f"{step.package}: {error}"
+        self.done.failures.append(str(error) if isinstance(error, WebopsError) else f"{reason}. Repair again")
+        self.done.outcomes.append(_Outcome(step, "failed", reason))
 
     def _step(self, step: Step, files: FileRepair, packages: PackageRepair) -> None:
         reference = self.facts.references[step.package]
@@ -292,16 +341,15 @@ class _Work:
         pending[:] = [each for each in pending if (each.kind, each.package) != (INSTALL_PACKAGE, label)] + [whole]
 
 
-def _result(options: RepairOptions, attempt: _Attempt, quarantine: str | None) -> dict[str, Any]:
+def _result(options: RepairOptions, attempt: _Attempt, done: _Done, quarantine: str | None) -> dict[str, Any]:
     """Put the result together, capped as that of a verification is."""
-    before, plan, reasons, done = attempt
+    before, plan, reasons = attempt
     limit = options.verification.max_findings
     repaired = done.repaired()
-    replaced = [path for step in repaired for path in (step.path, *step.damaged, *(path for path, _ in step.links))]
-    look = aftermath.look(replaced) if options.verification.root == "/" and replaced else aftermath.NOTHING
+    look = _aftermath(options, done)
     described = describe_plan(plan)
     return {
-        "changed": bool(repaired or done.leftovers) or (options.dry_run and bool(plan.steps) and not reasons),
+        "changed": done.changed or (options.dry_run and bool(plan.steps) and not reasons),
         "plan": {key: values[:limit] for key, values in described.items()},
         "plan_totals": {key: len(values) for key, values in described.items()},
         "refusals": [reason._asdict() for reason in reasons],
@@ -314,9 +362,41 @@ def _result(options: RepairOptions, attempt: _Attempt, quarantine: str | None) -
         "reboot": {"due": bool(look.reboot), "reasons": look.reboot},
         "commands": look.commands,
         "source_problems": sorted(set(done.complaints)),
-        "failures": sorted({f"{each.error}. {each.remedy}" for each in done.outcomes if each.status == "failed"}),
+        "failures": sorted({*done.failures, *_still_damaged(done)[:limit]}),
         "diff": difference(repaired if done.outcomes else plan.steps),
     }
+
+
+def _aftermath(options: RepairOptions, done: _Done) -> aftermath.Aftermath:
+    """Return what is left to do on the system that runs."""
+    replaced = [path for step in done.repaired() for path in _paths(step)]
+    if options.verification.root == "/" and replaced:
+        with done.kept():
+            return aftermath.look(replaced)
+    return aftermath.NOTHING
+
+
+def _paths(step: Step) -> list[bytes]:
+    """Return the paths that a step makes good."""
+    return [step.path, *step.damaged, *(path for path, _member in step.links)]
+
+
+def _still_damaged(done: _Done) -> list[str]:
+    """Say of what a repair was to make good, or has made worse, that it is damaged now."""
+    if done.after is None:
+        return []
+    repaired = {path for step in done.repaired() for path in _paths(step)}
+    sentences = []
+    for finding in done.after.findings:
+        if finding.path in repaired:
+            reason = "it was repaired and is damaged again"
+        elif (finding.category, finding.path) not in done.known:
+            reason = "it was not damaged in this way before the repair"
+        else:
+            continue
+        remedy = "See what else writes to it, and whether the disk is sound"
+        sentences.append(f"{text(finding.path)}: {reason} ({finding.category}). {remedy}")
+    return sentences
 
 
 def _described(outcome: _Outcome) -> dict[str, object]:
