@@ -21,7 +21,8 @@ description:
     file or the new one, and the next run goes on.
   - Never touches a conffile unless O(conffiles_policy) allows it, nor what no package owns. Replaces no package by
     another version, and changes no package that has nothing to be repaired.
-  - Holds the locks of C(dpkg) meanwhile. Starts, stops and restarts no service, and does not reboot;
+  - Holds the locks of C(dpkg) meanwhile, and lets it come to its end when the run is interrupted or killed.
+  - Starts, stops and restarts no service, and does not reboot;
     RV(services_to_restart), RV(reboot) and RV(commands) say what is left to do.
   - Refuses, with the reason in RV(refusals), while the package database is damaged in a way that no package can make
     good, on read-only and on image-based systems, while the kernel counts errors of the file system or its disk is out
@@ -234,6 +235,8 @@ steps:
   description:
     - The steps that were begun, with the fields of those in RV(plan) and their C(status) - V(done), V(failed) (with the
       C(error)) or V(not_done). The module fails when one has.
+    - After a package that could not be installed, a file that could not be kept, and a disk that does not return what
+      was written, no further step is done.
   returned: success
   type: list
   elements: dict
@@ -292,7 +295,9 @@ source_problems:
   elements: str
   sample: []
 failures:
-  description: What could not be done and why.
+  description:
+    - What could not be done and why, what is damaged after its repair or was not damaged before it, and what went wrong
+      in a verification. The module fails when there is one, and returns everything else all the same.
   returned: success
   type: list
   elements: str

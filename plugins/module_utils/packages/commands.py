@@ -13,7 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import MeasurementError
 
@@ -41,8 +41,7 @@ def run(
     when the program cannot be started, or has not ended in time; then it and what it started are ended.
     """
     with started(argv, added, directory, subprocess.PIPE) as process:
-        assert process.stdout is not None and process.stderr is not None
-        texts = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
+        texts = {_descriptor(process.stdout): bytearray(), _descriptor(process.stderr): bytearray()}
         deadline = time.monotonic() + timeout_seconds
         for descriptor, data in _chunks(set(texts), deadline, argv[0]):
             kept = texts[descriptor]
@@ -62,8 +61,7 @@ def stream(argv: Sequence[str], deadline: float) -> Generator[bytes, None, None]
     ends with another status than 0. The program does not outlive the iteration.
     """
     with started(argv, None, "/", subprocess.DEVNULL) as process:
-        assert process.stdout is not None
-        for _descriptor, data in _chunks({process.stdout.fileno()}, deadline, argv[0]):
+        for _from, data in _chunks({_descriptor(process.stdout)}, deadline, argv[0]):
             yield data
         try:
             status = process.wait(max(0.1, deadline - time.monotonic()))
@@ -71,6 +69,13 @@ def stream(argv: Sequence[str], deadline: float) -> Generator[bytes, None, None]
             raise _too_slow(argv[0]) from error
         if status:
             raise MeasurementError(argv[0], f"it ended with status {status}", "Run it by hand to see why")
+
+
+def _descriptor(pipe: IO[bytes] | None) -> int:
+    """Return the descriptor of a pipe that the program was started with."""
+    if pipe is None:
+        raise ValueError("the program was started without this pipe")
+    return pipe.fileno()
 
 
 def environment(added: Mapping[str, str] | None = None) -> dict[str, str]:

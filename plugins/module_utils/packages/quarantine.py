@@ -348,7 +348,8 @@ def _open_base(tree: Tree, make: bool) -> int:
         if status.st_uid != os.geteuid() or status.st_mode & 0o022:
             os.close(descriptor)
             raise OSError(errno.EPERM, f"{text(name)} belongs to somebody else, or others may write to it")
-    os.fchmod(descriptor, 0o700)
+    if make:
+        os.fchmod(descriptor, 0o700)
     return descriptor
 
 

@@ -403,6 +403,17 @@ def test_quarantine_that_somebody_else_could_write_to_is_not_used(system: System
     assert system.path(BINARY).read_bytes() == damaged
 
 
+def test_dry_run_leaves_the_mode_of_a_quarantine(system: System) -> None:
+    _zeroed(system)
+    place = system.path("/var/lib/ringmaster/quarantine")
+    place.mkdir(parents=True)
+    place.chmod(0o755)
+    run(system, dry_run=True)
+    assert place.stat().st_mode & 0o7777 == 0o755
+    run(system)
+    assert place.stat().st_mode & 0o7777 == 0o700
+
+
 def test_quarantine_is_never_reached_through_a_link(system: System) -> None:
     _zeroed(system)
     outside = system.base / "outside"
