@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import sys
 from pathlib import Path
 
@@ -25,3 +26,6 @@ def _resolves_to_this_repository() -> bool:
 
 if not _resolves_to_this_repository():
     sys.path.insert(0, str(ROOT / "collections"))
+
+# Whoever starts the tests in the background has this signal ignored, and so would have all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
