@@ -24,7 +24,7 @@ audit: ## Audit this machine: packages and TLS listeners, read-only (AUDIT_TARGE
 	@WITHOUT_PACKAGES=1 $(setup) venv .venv control-node
 	@extensions/demo/audit
 
-test: development lab-programs test-programs ## The tests: sanity, integration, molecule, units (about 35 minutes cold, root, Debian)
+test: development lab-programs test-programs ## The tests: sanity, integration, molecule, units (about 45 minutes cold, root, Debian)
 	@scripts/test.sh
 
 proof: development lab-programs test-programs peers ## The long proofs: labs rebooted and killed, TLS against sslyze, fuzzing
