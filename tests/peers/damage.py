@@ -27,7 +27,7 @@ class Sample:
     """A root in which nothing is wrong, and what can be damaged in it; paths are relative to the root.
 
     ``older`` maps a file to its content in the version of its package before. ``database`` are files of the package
-    database.
+    database, which is ``sealed`` when it holds digests of itself.
     """
 
     root: Path
@@ -36,6 +36,7 @@ class Sample:
     directories: list[str] = field(default_factory=list)
     older: dict[str, bytes] = field(default_factory=dict)
     database: list[str] = field(default_factory=list)
+    sealed: bool = False
 
     def path(self, name: str) -> Path:
         """Return where a path of the sample is."""

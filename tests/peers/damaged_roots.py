@@ -77,6 +77,7 @@ def rpm_sample(base: Path) -> Sample:
     """Make a root with packages that rpm has installed in one version and upgraded to the next."""
     system = RpmSystem.new(base)
     sample = described(system.root, [f"/{DATABASE}"])
+    sample.sealed = True
     for version in (1, 2):
         for package in PACKAGES:
             listed = [f'"{name}"' for name in [*contents(package, version), *links(package)]]

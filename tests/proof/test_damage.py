@@ -37,7 +37,7 @@ def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def show(title: str, tally: Tally) -> None:
-    print(f"\\n{title}: {tally.total()} faults")
+    print(f"\n{title}: {tally.total()} faults")
     for name in sorted(tally.found | tally.not_recorded | tally.harmless):
         print(
             f"| {name} | found {tally.found[name]} | not recorded {tally.not_recorded[name]} "
