@@ -20,7 +20,6 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_da
     ADMIN_DIRECTORY,
     INFO,
     INFO_REMEDY,
-    MAX_FILE_BYTES,
     STATUS,
     STATUS_DIRECTORY,
     STATUS_REMEDY,
@@ -47,8 +46,6 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifes
     Recorded,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
-
-__all__ = ["MAX_FILE_BYTES", "STATUS", "present", "read_manifest"]
 
 #: Info files that no package is without for long: one of them shows that a package is, or was, there.
 _INFO_KINDS = frozenset((b"list", b"md5sums", b"conffiles", b"preinst", b"postinst", b"prerm", b"postrm"))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import stat
 from typing import NamedTuple
 
 FILE = "file"
@@ -153,6 +154,18 @@ class Metadata(NamedTuple):
     target: bytes | None = None
     device: int | None = None
     capabilities: str | None = None
+
+
+#: What an observation calls each type of file, by the type in its mode (stat(2)).
+FILE_TYPES = {
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "directory",
+    stat.S_IFLNK: "symlink",
+    stat.S_IFIFO: "fifo",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "character_device",
+    stat.S_IFBLK: "block_device",
+}
 
 
 class Observation(NamedTuple):

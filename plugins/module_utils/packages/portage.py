@@ -204,15 +204,17 @@ class _Reader:
         contents, complaints = parse_contents(data)
         for complaint in complaints:
             self._problem(package.file("CONTENTS"), complaint)
-        size = (self._read(package, "SIZE", optional=True) or b"").strip()
-        if not data and size.isdigit() and int(size[:18]):
-            self._problem(
-                package.file("CONTENTS"), f"it is empty, but the package has {int(size[:18])} bytes by its SIZE"
-            )
+        if not data and (size := self._size(package)):
+            self._problem(package.file("CONTENTS"), f"it is empty, but the package has {size} bytes by its SIZE")
         needed = parse_needed(self._read(package, "NEEDED.ELF.2", optional=True) or b"")
         listed = {content.path for content in contents}
         self.needed += [(package, path) for path in needed if path not in listed]
         return contents
+
+    def _size(self, package: _Package) -> int | None:
+        """Return the bytes that were installed, `None` where the database does not say."""
+        size = (self._read(package, "SIZE", optional=True) or b"").strip()
+        return int(size[:18]) if size.isdigit() else None
 
     def _compare_size(self, package: _Package, contents: list[Content]) -> None:
         """Compare the size that was installed with that of the files on disk, the only witness of lost lines.
@@ -221,12 +223,12 @@ class _Reader:
         changed files, nothing is concluded.
         """
         paths = [content.path for content in contents if content.kind == FILE]
-        size = (self._read(package, "SIZE", optional=True) or b"").strip()
-        if not size.isdigit() or any(self.settings.protects(path) for path in paths):
+        size = self._size(package)
+        if size is None or any(self.settings.protects(path) for path in paths):
             return
         found = filter(None, (self._status(self.tree.locate(path)) for path in paths))
         sizes = {(status.st_dev, status.st_ino): status.st_size for status in found}
-        if sum(sizes.values()) != int(size[:18]):
+        if sum(sizes.values()) != size:
             detail = "its files have another size than was installed: one has changed, or CONTENTS has lost lines"
             self._gap("size_differs", detail, (package.label,), 0, os.fsencode(package.label))
 

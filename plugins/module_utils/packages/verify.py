@@ -27,6 +27,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifes
     CHARACTER_DEVICE,
     DIRECTORY,
     FIFO,
+    FILE_TYPES,
     SYMLINK,
     UNKNOWN,
     Entry,
@@ -80,15 +81,6 @@ _SELF_TEST = {
     "sha384": "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7",
     "sha512": "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
     "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
-}
-_TYPES = {
-    stat.S_IFREG: "file",
-    stat.S_IFDIR: "directory",
-    stat.S_IFLNK: "symlink",
-    stat.S_IFIFO: "fifo",
-    stat.S_IFSOCK: "socket",
-    stat.S_IFCHR: "character_device",
-    stat.S_IFBLK: "block_device",
 }
 
 
@@ -294,7 +286,7 @@ class _Verifier:
     def _other_type(self, index: int, kind: int, parent: int, name: bytes, entry: Entry) -> Observation:
         """Describe what is there instead of a regular file; of a link, where it leads and what is there."""
         if kind != stat.S_IFLNK:
-            return Observation(index, _TYPES.get(kind, "unknown"))
+            return Observation(index, FILE_TYPES.get(kind, "unknown"))
         try:
             target = os.readlink(name, dir_fd=parent)
         except OSError as error:
@@ -388,7 +380,7 @@ def _is_comparable(entry: Entry, observation: Observation) -> bool:
 
 def _type_of(entry: Entry) -> str:
     """Return the type that an entry should have; for one of unknown type, the one that says most."""
-    return _TYPES[_ALLOWED[entry.kind][0]] if entry.kind in _ALLOWED and entry.digest is None else "file"
+    return FILE_TYPES[_ALLOWED[entry.kind][0]] if entry.kind in _ALLOWED and entry.digest is None else "file"
 
 
 def _capabilities(name: bytes, parent: int) -> str | None:

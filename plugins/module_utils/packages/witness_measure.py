@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import witness
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
+    FILE_TYPES,
     Entry,
     Manifest,
     Observation,
@@ -30,15 +31,6 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree im
 MAX_UNDIGESTED_BYTES = 256 * 1024 * 1024
 
 _CHUNK_BYTES = 256 * 1024
-_TYPES = {
-    stat.S_IFREG: "file",
-    stat.S_IFDIR: "directory",
-    stat.S_IFLNK: "symlink",
-    stat.S_IFIFO: "fifo",
-    stat.S_IFSOCK: "socket",
-    stat.S_IFCHR: "character_device",
-    stat.S_IFBLK: "block_device",
-}
 
 
 def write(
@@ -85,7 +77,7 @@ def _look(number: int, entry: Entry, seen: Observation | None, walk: DirectoryWa
     kind = stat.S_IFMT(status.st_mode)
     return witness.Measured(
         number,
-        _TYPES.get(kind, "unknown"),
+        FILE_TYPES.get(kind, "unknown"),
         status.st_size,
         stat.S_IMODE(status.st_mode),
         status.st_uid,

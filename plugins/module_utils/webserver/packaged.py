@@ -9,7 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg import MAX_FILE_BYTES, STATUS
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_database import (
+    MAX_FILE_BYTES,
+    STATUS,
+)
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_files import ABSENT_STATES, parse_status
 from ansible_collections.ringmaster.webops.plugins.module_utils.webserver.reading import read_regular
 
