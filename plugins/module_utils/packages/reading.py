@@ -149,9 +149,9 @@ class Reader:
         buffer = self._chunk(chunk_bytes)
         try:
             while True:
-                if self.reading.max_rate is not None:
-                    self._wait(len(buffer))
+                self._wait()
                 count = os.preadv(descriptor, [buffer], total)
+                self._charge(count)
                 hasher.update(buffer[:count])
                 total += count
                 # A read that comes back short of a regular file's recorded size has not ended it; one at it has.
@@ -177,12 +177,16 @@ class Reader:
             size = min(size, max(pieces, 1) * _ALIGNMENT_BYTES)
         return self._buffer[:size]
 
-    def _wait(self, size: int) -> None:
-        """Sleep until the next piece is due; what was not used before is not made up for."""
-        now = time.monotonic()
-        if self._next_read > now:
-            time.sleep(self._next_read - now)
-        self._next_read = max(self._next_read, now) + size / (self.reading.max_rate or MIN_RATE)
+    def _wait(self) -> None:
+        """Sleep until the next piece is due."""
+        pause_seconds = self._next_read - time.monotonic()
+        if pause_seconds > 0:
+            time.sleep(pause_seconds)
+
+    def _charge(self, size: int) -> None:
+        """Plan the next piece after one of ``size`` bytes; what was not used before is not made up for."""
+        if self.reading.max_rate is not None:
+            self._next_read = max(self._next_read, time.monotonic()) + size / self.reading.max_rate
 
 
 def unproven_devices(mounts: Mounts | None) -> dict[int, tuple[str, str]]:

@@ -17,6 +17,8 @@ finish() {
 trap finish EXIT
 
 export ANSIBLE_NOCOLOR=1
+# Python keeps back what it writes to a file, and so would the lines come with the end of the play.
+export PYTHONUNBUFFERED=1
 export TMPDIR="${directory}/temporary"
 mkdir "${TMPDIR}"
 export ANSIBLE_ASYNC_DIR="${directory}/async"
@@ -35,7 +37,7 @@ build() {
     : > "${directory}/root/var/lib/dpkg/status"
     printf '%s\n' "Package: alpha" "Version: 1.0" "Architecture: all" "Maintainer: Nobody <nobody@example.org>" \
         "Description: a test" > "${directory}/alpha/DEBIAN/control"
-    for number in $(seq 200); do
+    for number in $(seq 1000); do
         head -c 4096 /dev/urandom > "${directory}/alpha/usr/share/alpha/${number}"
     done
     dpkg-deb --root-owner-group --build "${directory}/alpha"

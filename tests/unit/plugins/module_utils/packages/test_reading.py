@@ -195,7 +195,10 @@ def test_pitfall_54_finding_shows_what_the_cache_and_what_the_disk_has(
     assert (found.actual["disk_error"], found.actual["disk_offset"]) == ("EIO", 8192)
 
 
-def test_a_rate_is_kept_and_divided_among_the_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("sizes", [(1_000_000,), (4_000,) * 250])
+def test_a_rate_is_kept_for_files_of_every_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, ...]
+) -> None:
     slept: list[float] = []
     now = [0.0]
 
@@ -205,8 +208,10 @@ def test_a_rate_is_kept_and_divided_among_the_processes(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(time, "sleep", sleep)
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    (tmp_path / "a").write_bytes(bytes(1_000_000))
-    assert read(tmp_path / "a", Reading(max_rate=100_000))[0].digest == digest(bytes(1_000_000))
+    reader = Reader(Reading(max_rate=100_000))
+    for size in sizes:
+        (tmp_path / "a").write_bytes(bytes(size))
+        assert read(tmp_path / "a", reader.reading, reader)[0].digest == digest(bytes(size))
     assert 9 < sum(slept) < 11
     assert max(slept) < 1
 
