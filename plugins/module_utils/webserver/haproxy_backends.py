@@ -26,16 +26,14 @@ class Surroundings:
     """What a backend stands in.
 
     ``groups`` are those of the inventory; ``peers`` is the name of the section that hands tables on; ``rate_limits``
-    and ``defaults_extra`` are the role's variables; ``memory_bytes`` is that of the host, 0 where nobody knows;
-    ``haproxy_version`` is None while the host has not been asked; ``holds`` is whether that HAProxy loads ``hold.lua``,
-    which is among the role's files.
+    and ``defaults_extra`` are the role's variables; ``haproxy_version`` is None while the host has not been asked;
+    ``holds`` is whether that HAProxy loads ``hold.lua``, which is among the role's files.
     """
 
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     peers: str = "ringmaster"
     rate_limits: Mapping[str, Any] = field(default_factory=dict)
     defaults_extra: Sequence[str] = ()
-    memory_bytes: int = 0
     haproxy_version: str | None = None
     holds: bool = False
 
@@ -134,7 +132,6 @@ def _session(where: str, backend: Mapping[str, Any], around: Surroundings) -> tu
     warnings = [
         *_rivals(where, backend),
         *_unseated(where, session, around),
-        *_too_large(where, session, around),
         *usual,
     ]
     if around.haproxy_version is None:
@@ -210,17 +207,6 @@ def _unseated(where: str, session: AppSession, around: Surroundings) -> list[str
         f"{where}: app_session.request_learn learns whatever id a visitor sends, so that one visitor who invents ids"
         " can fill the table and unseat the sessions of all others. Leave it out (ids are learnt from the application's"
         " answers, and survive reloads), or set haproxy_rate_limits.new_session_ids_per_minute, such as 60."
-    ]
-
-
-def _too_large(where: str, session: AppSession, around: Surroundings) -> list[str]:
-    """Warn where the full table would take more than half of the host's memory; HAProxy takes it bit by bit."""
-    needed, there = capacity.table_bytes(session), around.memory_bytes
-    if not there or needed <= there / 2:
-        return []
-    return [
-        f"{where}: the table for app_session.sessions {session.sessions} takes {needed // 2**20} MiB when it is full,"
-        f" and the host has {there // 2**20} MiB. Give it more memory, or state fewer sessions."
     ]
 
 

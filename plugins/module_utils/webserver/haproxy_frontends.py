@@ -98,7 +98,6 @@ def decide_frontends(given: Mapping[str, Any], *, info: Mapping[str, Any] | None
         peers.name,
         settings.rate_limits,
         settings.defaults_extra,
-        settings.memory_bytes,
         info["version"] if info is not None else None,
         bool(needs.files),
     )

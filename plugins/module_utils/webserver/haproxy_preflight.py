@@ -29,7 +29,7 @@ def check_together(
     lines = _words(defaults_extra)
     for backend in keeping:
         _refuse_sticky_backups(backend, lines)
-    return [*_rivals(keeping, lines), *_too_large_together(keeping, memory_bytes)]
+    return [*_rivals(keeping, lines), *_too_large(keeping, memory_bytes)]
 
 
 def _words(lines: Sequence[str]) -> list[list[str]]:
@@ -76,15 +76,13 @@ def _persists(lines: Sequence[Sequence[str]]) -> bool:
     return bool(options) and options[-1][0] != "no"
 
 
-def _too_large_together(keeping: Sequence[Mapping[str, Any]], memory_bytes: int) -> list[str]:
-    """Warn where several full tables would take more than half of the host's memory."""
-    needed = {
-        backend["name"]: capacity.table_bytes(appsession.parse_session(backend["app_session"])) for backend in keeping
-    }
-    total = sum(needed.values())
-    if len(needed) < 2 or not memory_bytes or total <= memory_bytes / 2:
+def _too_large(keeping: Sequence[Mapping[str, Any]], memory_bytes: int) -> list[str]:
+    """Warn where all full tables together would take more than half of the host's memory; they grow bit by bit."""
+    needed_bytes = sum(capacity.table_bytes(appsession.parse_session(each["app_session"])) for each in keeping)
+    if not memory_bytes or needed_bytes <= memory_bytes / 2:
         return []
+    names = ", ".join(each["name"] for each in keeping)
     return [
-        f"haproxy_backends: together the tables of {', '.join(needed)} take {total // 2**20} MiB when they are full,"
-        f" and the host has {memory_bytes // 2**20} MiB. Give it more memory, or state fewer app_session.sessions."
+        f"haproxy_backends: the tables of {names} take {needed_bytes // 2**20} MiB when they are full, and the host has"
+        f" {memory_bytes // 2**20} MiB. Give it more memory, or state fewer app_session.sessions."
     ]

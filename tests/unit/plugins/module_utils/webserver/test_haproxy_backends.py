@@ -145,11 +145,6 @@ def test_where_ids_come_from_the_application_alone_nobody_is_limited() -> None:
         ({}, {"app_session": SESSION, "extra": ["cookie SRV insert indirect"]}, "`cookie SRV insert indirect` beside"),
         ({}, {"app_session": SESSION, "extra": ["  option persist"]}, "`option persist` beside app_session"),
         ({}, {"app_session": {**SESSION, "prefix": True}}, "With prefix"),
-        (
-            {"memory_bytes": 2**30},
-            {"app_session": {**SESSION, "sessions": 2_000_000}},
-            "MiB when it is full, and the host has 1024 MiB",
-        ),
     ],
 )
 def test_what_a_person_should_know(around: dict[str, Any], backend: dict[str, Any], sentence: str) -> None:
@@ -162,8 +157,6 @@ def test_what_a_person_should_know(around: dict[str, Any], backend: dict[str, An
         ({}, {"app_session": SESSION}),
         ({"rate_limits": LIMITED}, {"app_session": LEARNING}),
         ({}, {"extra": ["cookie SRV insert", "option persist"]}),
-        ({"memory_bytes": 2**30}, {"app_session": {**SESSION, "sessions": 100_000}}),
-        ({}, {"app_session": {**SESSION, "sessions": 2_000_000}}),
     ],
 )
 def test_what_is_right_is_not_talked_about(around: dict[str, Any], backend: dict[str, Any]) -> None:

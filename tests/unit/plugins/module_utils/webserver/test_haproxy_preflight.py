@@ -80,9 +80,13 @@ def test_other_backups_are_accepted(defaults: list[str], changes: dict[str, Any]
     assert warnings(backend(**changes), defaults=defaults) == []
 
 
-def test_tables_that_are_too_large_only_together_are_warned_about() -> None:
-    large: dict[str, Any] = {"app_session": {**SESSION, "sessions": 700_000}}
-    assert warnings(backend("a", **large), memory_bytes=GIB) == []
-    (said,) = warnings(backend("a", **large), backend("b", **large), memory_bytes=GIB)
-    assert re.search(r"together the tables of a, b take 662 MiB .* the host has 1024 MiB", said)
-    assert warnings(backend("a", **large), backend("b", **large)) == []
+@pytest.mark.parametrize(("names", "sessions"), [("a", 1_400_000), ("ab", 700_000)])
+def test_tables_that_are_too_large_together_are_warned_about(names: str, sessions: int) -> None:
+    backends = [backend(name, app_session={**SESSION, "sessions": sessions}) for name in names]
+    (said,) = warnings(*backends, memory_bytes=GIB)
+    assert re.search(rf"the tables of {', '.join(names)} take 662 MiB .* the host has 1024 MiB", said)
+    assert warnings(*backends) == []
+
+
+def test_tables_that_leave_half_of_the_memory_are_no_matter() -> None:
+    assert warnings(backend(app_session={**SESSION, "sessions": 700_000}), memory_bytes=GIB) == []
