@@ -166,7 +166,7 @@ def sticky(
     lines += ["peers ringmaster", f"    bind 127.0.0.1:{free_port()}", "    server balancer"]
     lines += ["frontend site", "    bind 127.0.0.1:{port}", *(f"    {line}" for line in frontend)]
     if any("gpc0" in rule for rule in rules):
-        lines.append("    tcp-request connection track-sc2 src table ringmaster-rates")
+        lines.append("    tcp-request connection track-sc2 src,ipmask(32,64) table ringmaster-rates")
     lines += ["    default_backend app", "backend app", "    balance leastconn", *(f"    {rule}" for rule in rules)]
     lines += [f"    server {server} 127.0.0.1:{port}" for server, port in servers.items()]
     lines += ["backend ringmaster-rates", "    stick-table type ipv6 size 100k expire 1m store gpc0,gpc0_rate(1m)"]
