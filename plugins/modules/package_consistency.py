@@ -13,25 +13,30 @@ short_description: Repair the files of an operating system that are not what its
 version_added: 0.2.0
 description:
   - Verifies as M(ringmaster.webops.package_consistency_info) does, plans a repair from packages that are verified
-    themselves, does it in a safe order, and verifies again.
+    themselves, does it in a safe order, and verifies again, then past the page cache in any case.
   - Check mode shows the whole plan, and O(ignore:diff) each step of it, with where it comes from and how far that is
     trusted. Start with it.
   - A damaged file is kept, with its metadata, in a directory below C(/var/lib/ringmaster/quarantine) before it is
     replaced. Its replacement is written beside it, read back, and renamed over it. A run that is killed leaves the old
     file or the new one, and the next run goes on.
+  - The same is true of everything that the installation of a whole package replaces or removes besides, whoever made it
+    so; RV(plan) says what that is. A package is not installed as a whole where it would replace something that differs
+    in a place of O(exclude).
   - Never touches a conffile unless O(conffiles_policy) allows it, nor what no package owns. Replaces no package by
     another version, and changes no package that has nothing to be repaired.
   - Holds the locks of C(dpkg) meanwhile, and lets it come to its end when the run is interrupted or killed.
-  - Starts, stops and restarts no service, and does not reboot;
-    RV(services_to_restart), RV(reboot) and RV(commands) say what is left to do.
+  - Starts, stops and restarts no service, and does not reboot; the commands by which maintainer scripts do that are
+    replaced for C(dpkg) alone. RV(services_to_restart), RV(reboot) and RV(commands) say what is left to do.
   - Refuses, with the reason in RV(refusals), while the package database is damaged in a way that no package can make
-    good, on read-only and on image-based systems, while the kernel counts errors of the file system or its disk is out
-    of service, when there is not room enough, and while a package transaction runs. The package of the running kernel
+    good, on read-only and on image-based systems, while the kernel counts errors of the file system, a file on it could
+    not be read for an error of the disk, or its disk or array is not in order, when there is not room enough, and while
+    a package transaction runs. What is not known of disks is said in RV(not_known). The package of the running kernel
     is installed again only where a second kernel could be booted.
   - Repairs systems with C(dpkg) (Debian and Ubuntu).
 extends_documentation_fragment:
   - ringmaster.webops.attributes
   - ringmaster.webops.attributes.actiongroup_webops
+  - ringmaster.webops.package_verification
 attributes:
   check_mode:
     support: full
@@ -41,57 +46,11 @@ attributes:
   diff_mode:
     support: full
 options:
-  root:
-    description:
-      - Root directory of the system to repair. Another one than V(/) can be that of a mounted disk or of a chroot.
-      - No link leads out of it. C(dpkg), which a package step runs, is refused where it would follow one out.
-    type: path
-    default: /
-  packages:
-    description:
-      - Names of the packages to verify and repair, or shell globs such as V(libssl*). Empty means all that are
-        installed.
-    type: list
-    elements: str
-    default: []
-  exclude:
-    description:
-      - Paths not to look at, and so not to repair. Each is a shell glob, whose C(*) also matches a slash, or a
-        dictionary of C(path) (the glob) and C(reason).
-    type: list
-    elements: raw
-    default: []
-  conffiles:
-    description:
-      - Whether configuration files that belong to packages are compared at all. O(conffiles_policy) says what is done
-        about what is found.
-    type: str
-    choices: [report, ignore]
-    default: report
-  reference:
-    description:
-      - What files are compared with before and after the repair.
-      - V(database) is the package database of O(root), which holds no more of a file than a digest with C(dpkg).
-      - V(archive) is the packages themselves; only then damaged modes, owners and link targets are found, and repaired.
-    type: str
-    choices: [database, archive]
-    default: database
-  read:
-    description:
-      - How files are read before the repair - V(cached), V(uncached) (from the disk, past the page cache), or V(both).
-      - After the repair they are read V(uncached) in any case.
-    type: str
-    choices: [cached, uncached, both]
-    default: cached
-  max_rate:
-    description:
-      - How many bytes per second all processes together may read. Takes a unit, such as V(20M). At least V(64K).
-      - There is no limit by default.
-    type: bytes
   strategy:
     description:
       - V(file) replaces single files, links and directories out of the package. No maintainer script runs.
-      - V(package) installs the whole package again, in exactly the installed version.
+      - V(package) installs the whole package again, in exactly the installed version. It is refused where C(dpkg) would
+        follow a link out of O(root).
       - V(auto) does V(file) where that is enough, and V(package) where it is not - for a package that is only half
         installed, for a lost file whose owner, mode or capabilities are set by a maintainer script, and for one whose
         attributes cannot be given to a new file.
@@ -116,35 +75,12 @@ options:
     type: str
     choices: [keep, restore_missing, restore]
     default: keep
-  archive_sources:
+  report_path:
     description:
-      - Further package sources, as lines of sources.list, beside those of O(root). For a version that has left the
-        archives it is a snapshot mirror.
-      - They must be signed by a keyring of O(root).
-    type: list
-    elements: str
-    default: []
-  package_directories:
-    description:
-      - Directories on the host with packages, such as were fetched from another host with the same versions. The
-        package cache of O(root) is looked at in any case.
-    type: list
-    elements: path
-    default: []
-  jobs:
-    description:
-      - Number of processes that read files at the same time. The default is the number of CPUs that the module may use.
-    type: int
-  max_findings:
-    description:
-      - How many entries each list of the result holds at most.
-    type: int
-    default: 100
-  progress_path:
-    description:
-      - For the action plugin of this module alone, which follows the run and shows how far it is. File on the host that
-        is replaced at most twice a second with a JSON object of C(stage), C(files_done), C(files_total),
-        C(bytes_read) and C(findings).
+      - File on the host to write the whole result to, as JSON lines. RV(left_out) counts what the result itself has no
+        room for. The key C(record) of a line is V(summary) (the first), V(planned_step), V(not_repaired), V(step),
+        V(database_problem) or V(finding), of which the last two have C(when) - V(before) or V(after) the repair.
+      - Its directory must exist. The file is written with mode 0600, and in one go. It is not written in check mode.
     type: path
 author:
   - ringmaster.webops contributors (@ringmaster-webops)
@@ -195,6 +131,8 @@ plan:
           V(install_package), V(restore_list) or V(restore_digests) (a file of the package database).
         - C(path) and C(links) (further names of the same file), C(package), C(stage) (what it is needed for), C(why)
           (classes of findings), C(source) and C(trust), C(before) and C(after).
+        - For V(install_package), C(before) has C(damaged), C(replaced) (what differs besides, and in what) and C(size)
+          (bytes that are kept). Triggers run once, after all steps.
       type: list
       elements: dict
       sample:
@@ -218,6 +156,16 @@ plan:
           class: config_changed
           reason: it is a conffile, which an administrator may have changed
           remedy: Compare it, or allow it with conffiles_policy
+left_out:
+  description: How many entries the lists of the result have no room for.
+  returned: success
+  type: dict
+  sample: {planned_steps: 0, not_repaired: 0, steps: 0, findings_before: 0, findings_after: 0}
+report_path:
+  description: Where the whole result is on the host; V(null) when it was not asked for, or could not be written.
+  returned: success
+  type: str
+  sample: /var/tmp/repair.jsonl
 plan_totals:
   description: Number of C(steps) and of C(not_repaired).
   returned: success
@@ -231,6 +179,14 @@ refusals:
   type: list
   elements: dict
   sample: []
+not_known:
+  description:
+    - What the kernel does not say of the health of the file systems and disks that the plan writes to. That nothing is
+      refused does not mean that they are well.
+  returned: success
+  type: list
+  elements: str
+  sample: ["what the disk vda knows of its own errors is not known here: ask whoever keeps it, such as the hypervisor"]
 steps:
   description:
     - The steps that were begun, with the fields of those in RV(plan) and their C(status) - V(done), V(failed) (with the
@@ -271,23 +227,35 @@ after:
   sample: {verdict: consistent, findings_total: 0, by_class: {}, findings: [], database_problems: []}
 services_to_restart:
   description:
-    - Running processes that still use a file that was replaced, by their C(unit) (empty for those of none), with some
-      C(processes) and C(files).
+    - Running processes that use a file that was replaced, or may do so, by their C(unit) (empty for those of none),
+      with some C(processes) and C(files), and the C(reasons).
+    - A whole package that was installed again has exchanged all its files.
+    - Which modules an interpreter (Python, Perl, Ruby, Node.js, PHP, Java) has loaded cannot be seen. Where one was
+      replaced, all services that this interpreter runs are named.
   returned: success
   type: list
   elements: dict
-  sample: [{unit: nginx.service, processes: [nginx (812)], files: [/usr/sbin/nginx]}]
+  sample:
+    - unit: nginx.service
+      processes: [nginx (812)]
+      files: [/usr/sbin/nginx]
+      reasons: [it has the old file in use]
 reboot:
   description: Whether a reboot is C(due) and the C(reasons), each with C(file) and C(reason).
   returned: success
   type: dict
   sample: {due: false, reasons: []}
 commands:
-  description: Commands without which a part of the repair has no effect.
+  description:
+    - Commands without which a part of the repair has no effect, each with the C(command), the C(reason) and some of the
+      C(files) that it concerns.
   returned: success
   type: list
-  elements: str
-  sample: [systemctl daemon-reload]
+  elements: dict
+  sample:
+    - command: systemctl daemon-reload
+      reason: systemd has the unit as it was when it read it
+      files: [/usr/lib/systemd/system/nginx.service]
 source_problems:
   description: What was wrong with the sources of packages.
   returned: success
@@ -333,6 +301,7 @@ def main() -> t.NoReturn:
             "package_directories": {"type": "list", "elements": "path", "default": []},
             "jobs": {"type": "int"},
             "max_findings": {"type": "int", "default": 100},
+            "report_path": {"type": "path"},
             "progress_path": {"type": "path"},
         },
         supports_check_mode=True,
@@ -359,6 +328,7 @@ def _options(params: dict[str, t.Any], check_mode: bool) -> RepairOptions:
         conffiles=params["conffiles"],
         jobs=params["jobs"],
         max_findings=params["max_findings"],
+        report_path=None if check_mode else params["report_path"],
         reference=params["reference"],
         archive_sources=tuple(params["archive_sources"]),
         package_directories=tuple(params["package_directories"]),

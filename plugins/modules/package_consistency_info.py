@@ -32,6 +32,7 @@ extends_documentation_fragment:
   - ringmaster.webops.attributes
   - ringmaster.webops.attributes.info_module
   - ringmaster.webops.attributes.actiongroup_webops
+  - ringmaster.webops.package_verification
 attributes:
   check_mode:
     support: full
@@ -39,100 +40,6 @@ attributes:
       - This module only reads, so check mode changes nothing about what it does, but for O(report_path), which is not
         written, and O(manifest_path).
 options:
-  root:
-    description:
-      - Root directory of the system to verify. Another one than V(/) can be that of a mounted disk, of a container or
-        of a chroot.
-    type: path
-    default: /
-  packages:
-    description:
-      - Names of the packages to verify, or shell globs such as V(libssl*). With an architecture, V(libc6:amd64) is one
-        of several siblings. Empty means all installed packages.
-      - The database is checked as a whole in any case. Packages that are not asked for, and names that no installed
-        package has, are counted in RV(coverage).
-    type: list
-    elements: str
-    default: []
-  exclude:
-    description:
-      - Paths not to look at. Each is a shell glob, whose C(*) also matches a slash, or a dictionary of C(path) (the
-        glob) and C(reason).
-      - Paths are those below O(root), beginning with a slash. What is excluded is counted in RV(coverage) with its
-        reason.
-    type: list
-    elements: raw
-    default: []
-  conffiles:
-    description:
-      - What to do about configuration files that belong to packages.
-      - V(report) compares them too, but those that the database calls obsolete.
-      - A difference is a finding of class V(config_changed) or V(config_missing). It does not make a system
-        inconsistent, because an administrator may well have made it.
-      - V(ignore) does not look at them and counts them in RV(coverage).
-    type: str
-    choices: [report, ignore]
-    default: report
-  reference:
-    description:
-      - What files are compared with.
-      - V(database) is the package database of O(root). That of C(dpkg) holds no more of a file than an MD5 digest.
-      - V(archive) is the package itself, in exactly the installed version, out of the package cache,
-        O(package_directories) or the archives that O(root) is configured for, verified by their signatures. It knows
-        SHA-256, size, mode, owner and link targets. Packages that cannot be had are compared with the database, and
-        counted in RV(coverage). For C(dpkg) alone; downloads into a private directory below C(/var/tmp).
-    type: str
-    choices: [database, archive]
-    default: database
-    version_added: 0.2.0
-  archive_sources:
-    description:
-      - With O(reference=archive), further package sources, as lines of sources.list, beside those of O(root).
-      - They must be signed by a keyring of O(root).
-    type: list
-    elements: str
-    default: []
-    version_added: 0.2.0
-  package_directories:
-    description:
-      - With O(reference=archive), directories on the host with packages, such as were fetched from another host. The
-        package cache of O(root) is looked at in any case.
-    type: list
-    elements: path
-    default: []
-    version_added: 0.2.0
-  read:
-    description:
-      - How files are read.
-      - V(cached) - through the page cache, as programs do. It hides what happened to the disk since.
-      - V(uncached) - from the disk, past the page cache of this kernel. Caches below it (of a hypervisor, of a disk, of
-        the file behind a loop device) are not passed.
-      - V(both) - both, compared. What is good in the cache and bad on the disk will break at the next boot (class
-        V(cached_good_disk_bad)), what is bad in the cache and good on the disk is healed by it
-        (V(cached_bad_disk_good)).
-      - That a file was read from the disk is claimed only for file systems known to do so - ext2, ext3 and ext4 (for
-        files without encryption, verity, or data in the journal or the inode) and XFS. On others the page cache is
-        dropped first as far as the kernel lets one, and RV(coverage) says V(unproven), and why.
-    type: str
-    choices: [cached, uncached, both]
-    default: cached
-    version_added: 0.2.0
-  max_rate:
-    description:
-      - How many bytes per second all processes together may read. Takes a unit, such as V(20M). At least V(64K).
-      - There is no limit by default.
-    type: bytes
-    version_added: 0.2.0
-  jobs:
-    description:
-      - Number of processes that read files at the same time. The default is the number of CPUs that the module may use.
-    type: int
-  max_findings:
-    description:
-      - How many entries RV(findings), and RV(database_problems), hold at most. The worst come first. RV(summary) counts
-        all of them, and O(report_path) lists all of them.
-    type: int
-    default: 100
   report_path:
     description:
       - File on the host to write the whole result to, as JSON lines. The key C(record) of a line is V(summary) (the
@@ -146,13 +53,6 @@ options:
       - Kept off the host, it is the witness of what was there, and M(ringmaster.webops.package_manifest_info) says what
         changed between two.
       - Its directory must exist. The file is written with mode 0600, and in one go.
-    type: path
-    version_added: 0.2.0
-  progress_path:
-    description:
-      - For the action plugin of this module alone, which follows the run and shows how far it is. File on the host that
-        is replaced at most twice a second with a JSON object of C(stage), C(files_done), C(files_total),
-        C(bytes_read) and C(findings).
     type: path
     version_added: 0.2.0
 author:
@@ -243,10 +143,20 @@ coverage:
       sample: {installed: 350, verified: 349, not_verified: 1}
     files:
       description:
-        - Paths that these packages list, directories and links included - C(listed), C(verified) and C(not_verified).
-        - Of a directory and of a link only existence and type can be verified.
+        - C(listed) counts the paths that these packages list, directories and links included, one that several of them
+          list once. Added to them are the configuration files that packages have made with C(ucf), the links of the
+          alternatives system, and the configuration files that removed packages have left.
+        - C(verified) counts those of which everything was compared that the reference says of them, whether it was as
+          it should be or not. Of a directory and of a link C(dpkg)'s database says no more than that there is one.
+        - C(not_verified) counts the others. Each of them is in RV(coverage.gaps), where also things are told of that
+          are no file, and count for none.
+        - C(mode_not_compared) and C(owner_not_compared) count paths that were looked at, and of which the reference
+          does not say what mode (of a link there is none) or what owner and group is right. With C(dpkg)'s database
+          these are all but the administrator's overrides. With O(reference=archive) they are the paths that maintainer
+          scripts or systemd-tmpfiles set, and directories below C(/var). Even of these, a set-user-ID or set-group-ID
+          bit of a file, or write permission for everybody, is found (V(mode_changed)) that nothing asks for.
       type: dict
-      sample: {listed: 21000, verified: 20999, not_verified: 1}
+      sample: {listed: 21000, verified: 20999, not_verified: 1, mode_not_compared: 85, owner_not_compared: 80}
     bytes_read:
       description: Bytes read from files.
       type: int
@@ -268,11 +178,12 @@ coverage:
         - What was not verified. C(reason) is V(permission_denied), V(busy) (the file kept changing), V(no_digest),
           V(no_file_list), V(database_empty), V(looks_damaged) (a changed conffile), V(no_status), V(not_listed),
           V(not_selected), V(no_such_package), V(excluded),
-          V(conffiles_ignored), V(conffile_not_configured), V(ownership_conflict), V(not_done), V(hidden_by_mount)
-          (something is mounted over it), V(remote_file_system) (one that may never answer, and was not entered),
-          V(not_stored) (the file system has no modes and owners), V(unknown_user) (an owner whom the root's own files
-          do not know), V(read_mode_unproven), V(transaction_running), V(mounts_unknown), or one that the reader of the
-          reference adds.
+          V(conffiles_ignored), V(conffile_not_configured), V(ownership_conflict) (of content), V(owners_disagree) (of
+          packages, about another property), V(not_done), V(hidden_by_mount) (something is mounted over it, so that what
+          is there is not the package's, even if it is equal), V(remote_file_system) (one that may never answer, and was
+          not entered; or a link leads there), V(not_stored) (the file system has no modes and owners), V(unknown_user)
+          (an owner whom the root's own files do not know, or may have lost), V(read_mode_unproven),
+          V(transaction_running), V(mounts_unknown), or one that the reader of the reference adds.
         - C(detail) says it to a person, C(packages) and C(files) count, C(examples) are a few paths or packages.
       type: list
       elements: dict
@@ -287,6 +198,14 @@ coverage:
       type: list
       elements: str
       sample: [mode, owner, group, size, symlink_target]
+    other_systems:
+      description:
+        - Containers and chroots below O(root) that have a package database of their own, 100 at most, where
+          systemd-nspawn, LXC, Incus, Docker, Podman and schroot keep them. They are not part of this system and were
+          not verified. Verify each with its path as O(root).
+      type: list
+      elements: str
+      sample: [/var/lib/machines/build]
 database_problems:
   description: What is wrong with the package database itself. At most O(max_findings) entries.
   returned: success
@@ -337,12 +256,15 @@ findings:
       type: str
       sample: content_changed
     expected:
-      description: What the database says - C(type), the digest by the name of its algorithm, and the like.
+      description:
+        - What the database says - C(type), the digest by the name of its algorithm, and the like.
+        - C(mode_without) are permission bits that are set and that nothing asks for, where the mode is not known.
       type: dict
       sample: {type: file, md5: 764efa883dda1e11db47671c4a3bbd9e}
     actual:
       description:
-        - What is there - C(type), C(size), digest, C(target) of a link, C(error) and its C(offset).
+        - What is there - C(type), C(size), digest, C(target) of a link, C(error) and its C(offset). Where one
+          C(property) alone could not be read, its name.
         - What the disk has, where it is not what the page cache has - C(disk_md5) and the like, C(disk_error) and
           C(disk_offset).
         - C(suspicions), sentences that say why the content looks damaged. They are evidence for a person and never a

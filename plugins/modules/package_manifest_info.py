@@ -75,7 +75,9 @@ summary:
   type: dict
   contains:
     verdict:
-      description: V(unchanged), V(explained) when everything that changed is explained, or V(unexplained).
+      description:
+        - V(unexplained) when nothing explains one of the changes; V(incomplete) when all are explained, and not
+          everything could be compared; V(explained) when all are explained; V(unchanged) when there are none.
       type: str
       sample: explained
     changes_total:
@@ -94,6 +96,12 @@ summary:
       description:
         - Files that only one of them has, because they were made with other options. Where the options were the same,
           such files are changes.
+      type: int
+      sample: 0
+    contents_not_compared:
+      description:
+        - Files of which nobody can tell whether the content is what it was - one of the two runs could not read it, or
+          they have digests by different algorithms, as after another C(reference). The rest of them was compared.
       type: int
       sample: 0
 packages:
@@ -128,14 +136,17 @@ changes:
       sample: changed
     explanation:
       description:
-        - V(unexplained), V(restored) (it is again as its package says), V(conffile) (administrators may change it), or
-          V(package_changed) (its package was installed, removed, or exchanged for another version).
+        - V(unexplained), V(restored) (it is again as its package says), V(conffile) (administrators may change it, as
+          they may a link of the alternatives system, which then must be as that says), or V(package_changed) (its
+          package was installed, removed, or exchanged for another version, and the file is as the package says now, or
+          went with it).
       type: str
       sample: unexplained
     before:
       description:
         - What was there, as far as it differs - C(type), C(size), C(mode), C(uid), C(gid), C(target), C(digest),
-          C(expected) (the digest that the package database names), and C(modified) in any case.
+          C(expected) (the digest that the package database names), C(other_expected) (those of further packages that
+          disagree), and C(modified) in any case.
       type: dict
       sample: {digest: "md5:764efa883dda1e11db47671c4a3bbd9e", modified: 1764000000}
     after:
@@ -220,16 +231,13 @@ def compare(previous: str, current: str, maximum: int, report_path: str | None) 
 
 
 def _summary(comparison: Comparison) -> dict[str, t.Any]:
-    total = sum(comparison.by_explanation.values())
-    verdict = "explained" if total else "unchanged"
-    if comparison.by_explanation[UNEXPLAINED]:
-        verdict = UNEXPLAINED
     return {
-        "verdict": verdict,
-        "changes_total": total,
+        "verdict": comparison.verdict(),
+        "changes_total": sum(comparison.by_explanation.values()),
         "by_explanation": comparison.by_explanation,
         "files_compared": comparison.files_compared,
         "files_not_compared": comparison.files_not_compared,
+        "contents_not_compared": comparison.contents_not_compared,
     }
 
 

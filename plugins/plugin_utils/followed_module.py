@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -33,7 +33,7 @@ LIMIT_SECONDS = 7 * 24 * 3600
 #: Pauses in seconds between two looks; the last one repeats. A short run is noticed soon, a long one costs little.
 PAUSES_SECONDS = (0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0)
 
-#: How many looks may fail in a row because the host cannot be reached.
+#: How many looks may fail in a row because the host cannot be reached, or gives no whole answer.
 MAX_FAILED_LOOKS = 5
 
 #: After how long without progress it is asked whether the module is alive at all.
@@ -42,6 +42,12 @@ SILENCE_SECONDS = 30.0
 # What Ansible's record of a job adds to the module's own result.
 _OF_THE_JOB = ("ansible_job_id", "started", "finished", "results_file")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_NO_ANSWER = (
+    f"the host was asked {MAX_FAILED_LOOKS} times how far the module is, and gave no whole answer. The module was "
+    "ended. See with ansible -m ansible.builtin.raw -a 'echo answer' whether commands on the host print anything, then "
+    "try again"
+)
 
 
 class Interrupted(BaseException):
@@ -99,7 +105,8 @@ class FollowedModule(ActionBase):
         except BaseException:
             self._end(job)
             raise
-        self._shell_command(host_job.forget(job))
+        with contextlib.suppress(AnsibleConnectionFailure):  # What the module did is known, and must not be lost.
+            self._shell_command(host_job.forget(job))
         return _own_result(result)
 
     def _own_directory(self) -> str:
@@ -141,28 +148,37 @@ class FollowedModule(ActionBase):
                     Display().display(progress_line.line(self._name, last))
             elif now - changed > SILENCE_SECONDS:
                 changed = now
-                if not self._shell_command(host_job.find(job)).strip():
+                if host_job.processes(self._shell_command(host_job.find(job))) == []:
                     return self._collect(job, job_id)
         raise AssertionError("looking has no end")
 
     def _look(self, job: host_job.Job) -> host_job.Glance:
-        """Look at the module once; a connection that is lost may come back. Raises AnsibleConnectionFailure."""
+        """Look at the module once; a connection that is lost may come back.
+
+        Raises AnsibleConnectionFailure, and AnsibleActionFail where the host can be reached and does not answer.
+        """
         for attempt in range(1, MAX_FAILED_LOOKS + 1):
             try:
-                return host_job.glance(self._shell_command(host_job.look(job)))
+                seen = host_job.glance(self._shell_command(host_job.look(job)))
             except AnsibleConnectionFailure:
                 if attempt == MAX_FAILED_LOOKS:
                     raise
-                with contextlib.suppress(AttributeError, AnsibleConnectionFailure):
-                    self._connection.reset()
-                time.sleep(PAUSES_SECONDS[-1])
-        raise AssertionError("the last attempt returns or raises")
+                seen = None
+            if seen is not None:
+                return seen
+            with contextlib.suppress(AttributeError, AnsibleConnectionFailure):
+                self._connection.reset()
+            time.sleep(PAUSES_SECONDS[-1])
+        raise AnsibleActionFail(_NO_ANSWER)
 
     def _collect(self, job: host_job.Job, job_id: str) -> dict[str, Any]:
-        """Take the result of a module that has ended."""
+        """Take the result of a module that has ended. Where there is none, what is left of the module is ended."""
         arguments = {"jid": job_id, "mode": "status", "_async_dir": job.own}
         result = self._module("ansible.legacy.async_status", arguments)
-        return result if result.get("finished") and "could not find job" not in str(result.get("msg")) else _lost()
+        if result.get("finished") and "could not find job" not in str(result.get("msg")):
+            return result
+        self._end(job)
+        return _lost()
 
     def _end(self, job: host_job.Job) -> None:
         """End the module and remove its files; where the host cannot be reached, nothing can be done."""

@@ -21,8 +21,14 @@ from ansible_collections.ringmaster.webops.plugins.plugin_utils import progress_
 #: How Ansible's record of a job begins while the job runs; afterwards it is the module's result.
 _RUNNING = '{"started":'
 
+#: An answer stands between these two. A connection that breaks may print nothing, or a part, and call that success.
+_BEGIN, _END = "webops-answer-begins", "webops-answer-ends"
+
 #: Prints the beginning of the record in one line, and the progress, if it is a plain file, in the next.
-_LOOK = "head -c {record_bytes} {record}; echo; if [ -f {progress} ] && [ ! -h {progress} ]; then {head}; fi"
+_LOOK = (
+    f"echo {_BEGIN}; head -c {{record_bytes}} {{record}}; echo; "
+    f"if [ -f {{progress}} ] && [ ! -h {{progress}} ]; then {{head}}; fi; echo; echo {_END}"
+)
 
 #: Finds the numbers of the job's processes. The name is put together only here, or the shell would find itself.
 _FIND = """d={parent} n={name}
@@ -70,16 +76,31 @@ def look(job: Job) -> str:
     )
 
 
-def glance(output: str) -> Glance:
-    """Understand what the command of `look` printed."""
-    before, begun, rest = output.partition(_RUNNING)
-    del before  # what a login prints
-    return Glance(bool(begun), progress_line.parse(rest.strip()))
+def glance(output: str) -> Glance | None:
+    """Understand what the command of `look` printed; `None` when that is no whole answer."""
+    answer = _whole(output)
+    if answer is None:
+        return None
+    is_running = answer.startswith(_RUNNING)
+    return Glance(is_running, progress_line.parse(answer[len(_RUNNING) :].strip()) if is_running else None)
 
 
 def find(job: Job) -> str:
-    """Return the command that prints the numbers of the job's processes; nothing when there are none."""
-    return f"{_found(job)}echo $found"
+    """Return the command that looks for the job's processes; `processes` understands what it prints."""
+    return f"echo {_BEGIN}; {_found(job)}echo $found; echo {_END}"
+
+
+def processes(output: str) -> list[int] | None:
+    """Return the numbers of a job's processes, as the command of `find` printed them; `None` for no whole answer."""
+    answer = _whole(output)
+    return None if answer is None else [int(word) for word in answer.split() if word.isascii() and word.isdigit()]
+
+
+def _whole(output: str) -> str | None:
+    """Return what a command printed, without what a login prints before it; `None` when a part is lacking."""
+    _before, begun, rest = output.partition(_BEGIN)
+    answer, ended, _after = rest.rpartition(_END)
+    return answer.strip() if begun and ended else None
 
 
 def end(job: Job, remove_directory: bool) -> str:

@@ -24,6 +24,9 @@ STAGES = {
     "done": "has verified",
 }
 
+#: What is counted at a stage, where it is not files; these stages find nothing.
+UNITS = {"fetching": "packages", "repairing": "steps"}
+
 #: A progress file is one short object; a longer one is none.
 MAX_BYTES = 1024
 
@@ -36,7 +39,7 @@ LONGEST_INTERVAL_SECONDS = 60.0
 
 
 class Progress(NamedTuple):
-    """How far a module is: files done, files in all, findings so far; ``stage`` is a key of `STAGES`."""
+    """How far a module is: files (`UNITS`) done and in all, findings so far; ``stage`` is a key of `STAGES`."""
 
     stage: str
     files_done: int
@@ -70,6 +73,9 @@ def line(host: str, progress: Progress) -> str:
         return f"[{host}] {words}"
     done = min(progress.files_done, progress.files_total)
     percent = 100 * done // progress.files_total
+    unit = UNITS.get(progress.stage)
+    if unit is not None:
+        return f"[{host}] {words}: {done} of {progress.files_total} {unit} ({percent} %)"
     findings = "1 finding" if progress.findings == 1 else f"{progress.findings} findings"
     return f"[{host}] {words}: {done} of {progress.files_total} files ({percent} %), {findings}"
 

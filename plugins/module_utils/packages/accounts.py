@@ -25,10 +25,16 @@ _MAX_ID = 0xFFFFFFFF
 
 
 class Accounts(NamedTuple):
-    """The numbers of users and groups by name. ``root`` is number 0 in every system, whatever its files say by now."""
+    """The numbers of users and groups by name. ``root`` is number 0 in every system, whatever its files say by now.
+
+    ``users_whole`` and ``groups_whole`` tell whether the file of each was there and made sense from its beginning to
+    its end: else a name that is not known may have been lost.
+    """
 
     users: Mapping[str, int]
     groups: Mapping[str, int]
+    users_whole: bool = False
+    groups_whole: bool = False
 
     def user_name(self, number: int) -> str | int:
         """Return the name of a user, or the number where the root's files have no name for it."""
@@ -45,18 +51,27 @@ ROOT_ALONE = Accounts({"root": 0}, {"root": 0})
 
 def read_accounts(tree: Tree) -> Accounts:
     """Read ``/etc/passwd`` and ``/etc/group`` of a root; what cannot be read has no names but ``root``."""
-    return Accounts(_numbers(tree, PASSWD), _numbers(tree, GROUP))
+    users, users_whole = _numbers(tree, PASSWD)
+    groups, groups_whole = _numbers(tree, GROUP)
+    return Accounts(users, groups, users_whole, groups_whole)
 
 
-def _numbers(tree: Tree, path: str) -> dict[str, int]:
-    """Return the third field of each line by its first (passwd(5), group(5)); the first line of a name counts."""
+def _numbers(tree: Tree, path: str) -> tuple[dict[str, int], bool]:
+    """Return the third field of each line by its first (passwd(5), group(5)), and whether the file looks whole.
+
+    The first line of a name counts. Comments, and lines that have a name service add to the file (``+``) or take away
+    from it (``-``), name nobody.
+    """
     numbers = {"root": 0}
     try:
         data = tree.read(path.encode(), MAX_BYTES)
     except OSError:
-        return numbers
+        return numbers, False
+    is_whole = data.endswith(b"\n") and b"\nroot:" in b"\n" + data
     for line in data.splitlines():
         fields = line.split(b":", 3)
         if len(fields) == 4 and fields[2].isdigit() and len(fields[2]) <= 10 and int(fields[2]) <= _MAX_ID:
             numbers.setdefault(fields[0].decode("utf-8", "surrogateescape"), int(fields[2]))
-    return numbers
+        elif line.strip() and not line.startswith((b"+", b"-", b"#")):
+            is_whole = False
+    return numbers, is_whole

@@ -11,6 +11,7 @@ archives that apt knows. A .deb whose SHA-256 is in a signed index is ``signed``
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -28,6 +29,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import VerifiedPackage
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb_container import DebError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.work_directory import WorkDirectory
 
 SIGNED = "signed"
 DIGEST = "digest"
@@ -89,9 +91,9 @@ class Archive:
     ) -> None:
         """Begin without having asked anybody.
 
-        ``directory`` is where the private one is made. ``names`` are the packages that will be asked for (`None`: any),
-        which saves memory. Raises `InvalidInputError` for a root without dpkg's database or a directory that cannot be
-        used, `MeasurementError`.
+        ``directory`` is where the private one is made, and those of processes that were killed are removed. ``names``
+        are the packages that will be asked for (`None`: any), which saves memory. Raises `InvalidInputError` for a root
+        without dpkg's database or a directory that cannot be used, `MeasurementError`.
         """
         self.complaints: list[str] = []
         self.database = PackageDatabase(tree)
@@ -107,11 +109,11 @@ class Archive:
         ]
         self._shelves = shelves
         try:
-            self._directory = Path(tempfile.mkdtemp(prefix="ringmaster-archive-", dir=directory))
+            self._work = WorkDirectory(directory)
         except OSError as error:
             reason = f"no directory can be made in it: {error.strerror}"
             raise InvalidInputError(f"directory {directory!r}", reason, "Name one that can be written") from error
-        self._directory.chmod(0o711)
+        self._directory = self._work.path
 
     def __enter__(self) -> Archive:
         """Return itself, to be closed at the end of the block."""
@@ -125,7 +127,11 @@ class Archive:
         """Remove everything private, packages that were given out included."""
         for tree in self._trees:
             tree.close()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        self._work.close()
+
+    def to_inherit(self) -> tuple[int, ...]:
+        """Return what a program must inherit that uses a package longer than this process may live."""
+        return (self._work.descriptor,)
 
     def ask(self) -> None:
         """Ask the archives what they have, once. What is wrong is in ``complaints``, and never an exception."""
@@ -285,7 +291,7 @@ class Archive:
             return "it is not signed, and the database does not have this version to compare it with"
         if contents.members_md5 != self.database.digests(package):
             return "it is not signed, and the digests of its files are not those of the database"
-        if self.database.compare(package, contents):
+        if self.database.compare(package, contents.control):
             return "it is not signed, and its control files are not those of the database"
         return ""
 
@@ -309,8 +315,10 @@ def _downloaded(wanted: Identity, work: Path) -> Path | None:
 
 def _require_space(directory: Path, size: int) -> None:
     """Raise `OSError` unless so many bytes can be written."""
-    if size > MAX_DEB_BYTES or shutil.disk_usage(directory).free < size + _SPARE_BYTES:
-        raise OSError(28, "no space left for a package of this size")
+    free = shutil.disk_usage(directory).free
+    if size > MAX_DEB_BYTES or free < size + _SPARE_BYTES:
+        reason = f"{size + _SPARE_BYTES} bytes must be free in {directory.parent}, and {free} are"
+        raise OSError(errno.ENOSPC, reason)
 
 
 def _shelf(tree: Tree, directory: bytes, label: str) -> _Shelf:

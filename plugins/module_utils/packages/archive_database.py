@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import Contents
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_database import (
     MAX_FILE_BYTES,
     Database,
@@ -78,10 +78,10 @@ class PackageDatabase:
         """Return the name of the file that lists a package's paths."""
         return self._database.info_file(package, "list")
 
-    def compare(self, package: Package, contents: Contents) -> list[DatabaseProblem]:
-        """Return a problem for each control file that is not in the database as it is in the package."""
+    def compare(self, package: Package, control: Mapping[bytes, bytes]) -> list[DatabaseProblem]:
+        """Return a problem for each control file that is not in the database as in the package: SHA-256 by name."""
         problems = []
-        for name, digest in sorted(contents.control.items()):
+        for name, digest in sorted(control.items()):
             if name == _NOT_COPIED:
                 continue
             path = self._database.info_file(package, text(name))

@@ -12,13 +12,17 @@ where a link leads. A package that cannot be had keeps what the database says of
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+import functools
+import operator
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Callable, NamedTuple
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import attributes
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.accounts import read_accounts
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive import Archive, Unavailable
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive_apt import Identity
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.attributes import SetLater
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.complaints import describe
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import Member
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_files import Package
@@ -38,28 +42,49 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.workers
 #: As much is downloaded by one process before it is read and deleted.
 BATCH_PACKAGES = 16
 BATCH_BYTES = 128 * 1024 * 1024
+#: What packages of one path may disagree about, besides its content.
+_PROPERTIES = ("mode", "owner", "group", "target", "device")
 NOT_RECORDED = ("capabilities", "mode_set_by_package", "owner_set_by_package")
 
 _LIST_REMEDY = "Install the same version of the package again from its .deb, then verify again"
 
 
 class Reference(NamedTuple):
-    """What one package says, or why it cannot be had."""
+    """What one package says, or why it cannot be had. ``control`` is the SHA-256 of its control files, by name."""
 
     label: str
     unavailable: str
     members: tuple[Member, ...] = ()
     conffiles: frozenset[bytes] = frozenset()
-    set_by_scripts: frozenset[bytes] = frozenset()
-    problems: tuple[DatabaseProblem, ...] = ()
+    set_by_scripts: frozenset[SetLater] = frozenset()
+    control: Mapping[bytes, bytes] = {}
 
 
-def read_manifest(tree: Tree, database: Manifest, archive: Archive, jobs: int) -> Manifest:
+class Kept:
+    """What was had of archives when a root was read before, for when it is read again: a version is fetched once.
+
+    What came of comparing it with the root is not kept, since that changes.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.references: dict[Identity, Reference] = {}
+        self.complaints: list[str] = []
+
+
+#: Is told how many packages were fetched and read, and how many are to be.
+Tick = Callable[[int, int], None]
+
+
+def read_manifest(
+    tree: Tree, database: Manifest, archive: Archive, jobs: int, kept: Kept | None = None, tick: Tick | None = None
+) -> Manifest:
     """Return the manifest of the database with the packages of an archive as the reference.
 
     ``database`` is what dpkg's reader made of the same tree, ``jobs`` how many packages are fetched and read at a time.
+    What is ``kept`` of an earlier reading is not fetched, and what is fetched is kept.
     """
-    archive.ask()
+    kept = kept or Kept()
     left_out = {label for gap in database.gaps if gap.reason == "not_selected" for label in gap.packages}
     wanted = [
         package
@@ -70,13 +95,42 @@ def read_manifest(tree: Tree, database: Manifest, archive: Archive, jobs: int) -
     composer = _Composer(tree, database, archive, complete=not left_out)
     for package in unfinished:
         composer.add(Reference(package.label, "the package is half installed: its files are of two versions"))
-    for reference in _references(archive, [package for package in wanted if package not in unfinished], jobs):
+    missing: list[Package] = []
+    for package in wanted:
+        before = kept.references.get(_identity(package))
+        if before is not None and package not in unfinished:
+            composer.add(before)
+        elif package not in unfinished:
+            missing.append(package)
+    for reference in _fetched(archive, missing, jobs, kept, tick):
         composer.add(reference)
     return composer.manifest()
 
 
-def _references(archive: Archive, packages: list[Package], jobs: int) -> Iterable[Reference]:
-    """Yield what each package says, in any order; a process that dies takes no other batch with it."""
+def _fetched(
+    archive: Archive, packages: list[Package], jobs: int, kept: Kept, tick: Tick | None
+) -> Iterator[Reference]:
+    """Ask the archives for packages; yield what each says, and keep it, with what there was to complain of."""
+    if not packages:
+        return
+    tick = tick or _nobody
+    tick(0, len(packages))
+    archive.ask()
+    identities = {package.label: _identity(package) for package in packages}
+    for done, (reference, was_read) in enumerate(_references(archive, packages, jobs), 1):
+        if was_read:
+            kept.references[identities[reference.label]] = reference
+        tick(done, len(packages))
+        yield reference
+    kept.complaints += [complaint for complaint in archive.complaints if complaint not in kept.complaints]
+
+
+def _nobody(done: int, total: int) -> None:
+    """Tell nobody how far it is."""
+
+
+def _references(archive: Archive, packages: list[Package], jobs: int) -> Iterator[tuple[Reference, bool]]:
+    """Yield what each package says, in any order, and whether it was read: a process that dies loses its batch."""
     batches = _batches(archive, packages)
 
     def work(number: int) -> list[Reference]:
@@ -84,10 +138,10 @@ def _references(archive: Archive, packages: list[Package], jobs: int) -> Iterabl
 
     for done in run_batches(len(batches), work, jobs):
         if isinstance(done.result, list):
-            yield from done.result
+            yield from ((reference, True) for reference in done.result)
         else:
             reason = done.failure or "the process that read it returned nothing"
-            yield from (Reference(package.label, reason) for package in batches[done.batch])
+            yield from ((Reference(package.label, reason), False) for package in batches[done.batch])
 
 
 def _batches(archive: Archive, packages: list[Package]) -> list[list[Package]]:
@@ -115,11 +169,10 @@ def _read_batch(archive: Archive, packages: list[Package]) -> list[Reference]:
             references.append(Reference(package.label, found.reason))
             continue
         found.discard()
-        problems = tuple(archive.database.compare(package, found.contents))
         members = tuple(found.members.values())
         conffiles = frozenset(found.conffiles)
         by_scripts = attributes.in_scripts(found.contents.scripts)
-        references.append(Reference(package.label, "", members, conffiles, by_scripts, problems))
+        references.append(Reference(package.label, "", members, conffiles, by_scripts, found.contents.control))
     return references
 
 
@@ -139,8 +192,14 @@ class _Composer:
         self._had: set[str] = set()
         self._unavailable: dict[str, str] = {}
         self._problems: list[DatabaseProblem] = []
-        self._set_later = set(attributes.in_tmpfiles(tree))
+        self._tree = tree
+        self._modes: dict[bytes, int] = {}
+        self._owners: set[bytes] = set()
         self._accounts = read_accounts(tree)
+        self._disagreements: list[Gap] = []
+        places = [(entry.listed, path) for path, entry in self._known.items()]
+        for later in attributes.in_tmpfiles(tree):
+            self._note(later, places)
 
     def add(self, reference: Reference) -> None:
         """Add what one package says."""
@@ -148,12 +207,13 @@ class _Composer:
             self._unavailable[reference.label] = reference.unavailable
             return
         self._had.add(reference.label)
-        self._problems += reference.problems
-        self._set_later |= reference.set_by_scripts
         package = self._archive.database.packages[reference.label]
+        self._problems += self._archive.database.compare(package, reference.control)
         lost: list[bytes] = []
-        for member in reference.members:
-            path = self._archive.database.place(package, member.path)
+        places = [(member.path, self._archive.database.place(package, member.path)) for member in reference.members]
+        for later in reference.set_by_scripts:
+            self._note(later, places)
+        for member, (_listed, path) in zip(reference.members, places):
             entry = self._known.get(path)
             is_conffile = member.path in reference.conffiles
             if entry is None and not is_conffile and self._complete:
@@ -166,6 +226,22 @@ class _Composer:
             file = self._archive.database.list_file(package)
             self._problems.append(DatabaseProblem(file, what, _LIST_REMEDY))
 
+    def _note(self, later: SetLater, places: Iterable[tuple[bytes, bytes]]) -> None:
+        """Note what is set later: one path by any of its names, or those of some paths that begin like one.
+
+        ``places`` are these, each as its package names it and where it is.
+        """
+        if later.is_beginning:
+            beginnings = (later.path, self._tree.locate(later.path + b"x")[:-1])
+            paths = {path for listed, path in places if listed.startswith(beginnings) or path.startswith(beginnings)}
+        else:
+            paths = {later.path, self._tree.locate(later.path), self._tree.resolve(later.path)}
+        for path in paths:
+            if later.mode is not None:
+                self._modes[path] = self._modes.get(path, 0) | later.mode
+            if later.owner:
+                self._owners.add(path)
+
     def manifest(self) -> Manifest:
         """Put everything together."""
         entries = []
@@ -177,7 +253,7 @@ class _Composer:
         return dataclasses.replace(
             self._database,
             entries=entries,
-            gaps=gaps + self._gaps(entries),
+            gaps=gaps + self._gaps(entries) + self._disagreements,
             problems=problems,
             not_recorded=NOT_RECORDED,
         )
@@ -210,37 +286,59 @@ class _Composer:
         if len(kinds) > 1:
             # A directory of one package where another has a link to one: either may be there.
             entry.recorded = known.recorded
+            self._disagreements.append(_disagreement(entry))
             return entry
         is_conffile = known.kind == CONFFILE or any(is_conffile for _label, _member, is_conffile in claims)
         entry.kind = CONFFILE if is_conffile and kinds == {FILE} else members[0].kind
         digests = list(dict.fromkeys(member.sha256 for member in members if member.sha256 is not None))
         if digests:
             entry.digest, entry.other_digests = digests[0], tuple(digests[1:])
-        entry.recorded = self._recorded(members, known)
+        entry.recorded = self._recorded(entry, members, known.recorded)
         return entry
 
-    def _recorded(self, members: list[Member], known: Entry) -> Recorded:
+    def _recorded(self, entry: Entry, members: list[Member], override: Recorded | None) -> Recorded:
         """Return what all packages of a path agree on; what the database has is an override of the administrator."""
-        override = known.recorded
-        merged, *others = [self._of_member(member) for member in members]
-        for other in others:
+        said = [self._of_member(member) for member in members]
+        merged = said[0]
+        for other in said[1:]:
             agreed = {name: value for name, value in other._asdict().items() if value == getattr(merged, name)}
             merged = Recorded(**agreed)
-        names = {member.path for member in members} | {known.path}
-        if self._set_later & names or attributes.is_state(known.path, members[0].kind):
-            merged = merged._replace(mode=None, owner=None, group=None)
+        left_open = self._left_open(entry, members)
+        merged = merged._replace(**left_open)
         if override is not None:
-            said = {name: getattr(override, name) for name in ("mode", "owner", "group")}
-            merged = merged._replace(**{name: value for name, value in said.items() if value is not None})
+            set_values = {name: getattr(override, name) for name in ("mode", "owner", "group")}
+            merged = merged._replace(**{name: value for name, value in set_values.items() if value is not None})
+        for name in _PROPERTIES:
+            unknown = getattr(merged, name) is None and name not in left_open
+            if unknown and len({getattr(each, name) for each in said}) > 1:
+                self._disagreements.append(_disagreement(entry))
+                break
         return merged
+
+    def _left_open(self, entry: Entry, members: list[Member]) -> dict[str, Any]:
+        """Return the properties that the packages do not have the last word on, and what must not be set all the same.
+
+        The kernel takes set-user-ID and set-group-ID off a file that gets another owner (chown(2)).
+        """
+        names = {member.path for member in members} | {entry.path}
+        is_state = attributes.is_state(entry.path, members[0].kind)
+        has_owner = is_state or bool(self._owners & names)
+        asked_for = [self._modes[name] for name in names if name in self._modes]
+        packaged = functools.reduce(operator.or_, (member.mode for member in members))
+        found: dict[str, Any] = dict.fromkeys(("owner", "group")) if has_owner else {}
+        if is_state or asked_for or (has_owner and packaged & (stat.S_ISUID | stat.S_ISGID)):
+            bits = functools.reduce(operator.or_, asked_for, 0)
+            found["mode"] = None
+            found["denied"] = attributes.denied(members[0].kind, packaged, bits)
+        return found
 
     def _of_member(self, member: Member) -> Recorded:
         """Return what one package says of a path; dpkg leaves the times of directories to the file system."""
         is_link = member.target is not None
         return Recorded(
             mode=None if is_link else member.mode,
-            owner=_account(member.owner, member.uid, self._accounts.users),
-            group=_account(member.group, member.gid, self._accounts.groups),
+            owner=_account(member.owner, member.uid, self._accounts.users, self._accounts.users_whole),
+            group=_account(member.group, member.gid, self._accounts.groups, self._accounts.groups_whole),
             size=member.size if member.kind == FILE else None,
             target=member.target,
             device=member.device,
@@ -248,6 +346,16 @@ class _Composer:
         )
 
 
-def _account(name: str, number: int, known: Mapping[str, int]) -> str | int:
-    """Return the owner as dpkg means it: the name where the root has such an account, else the number."""
-    return name if name in known else number
+def _account(name: str, number: int, known: Mapping[str, int], is_whole: bool) -> str | int:
+    """Return the owner as dpkg means it: the name where the root has such an account, else the number.
+
+    Where the file that says so is not whole, the name may be one that it has lost. Then the number says
+    nothing, and the name is kept, which cannot be compared.
+    """
+    return name if name and (name in known or not is_whole) else number
+
+
+def _disagreement(entry: Entry) -> Gap:
+    """Return the gap of a path of which its packages say different things, other than its content."""
+    detail = "packages that share the path record different properties, so these were not compared"
+    return Gap("owners_disagree", detail, tuple(entry.packages), 0, describe(entry.path))

@@ -15,19 +15,21 @@ import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages import witness_measure
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import other_systems, witness_measure
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.databases import read_manifest
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_files import glob
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
+    SYMLINK,
     DatabaseProblem,
     Entry,
     Finding,
     Gap,
     Manifest,
     Observation,
+    Recorded,
     is_utf8,
     text,
 )
@@ -90,6 +92,7 @@ class Verification(NamedTuple):
     failures: list[str]
     read: str = CACHED
     observations: tuple[Observation, ...] = ()
+    other_systems: tuple[str, ...] = ()
 
 
 def check(options: Options) -> dict[str, Any]:
@@ -99,7 +102,7 @@ def check(options: Options) -> dict[str, Any]:
     `MeasurementError` when nothing can be measured.
     """
     begin = time.monotonic()
-    _check_options(options)
+    check_options(options)
     tree = Tree(options.root)
     try:
         found = run(tree, options)
@@ -113,7 +116,7 @@ def check(options: Options) -> dict[str, Any]:
         result["failures"].append(not_written)
     if options.report_path is not None:
         try:
-            _write_report(options.report_path, found, result)
+            write_lines(options.report_path, _records(found, result))
         except OSError as error:
             result["report_path"] = None
             result["failures"].append(f"report_path {options.report_path!r} could not be written: {error.strerror}")
@@ -127,9 +130,10 @@ def run(tree: Tree, options: Options) -> Verification:
     if mounts is not None:
         tree.avoided = tuple(path + b"/" for path in mounts.remote())
     unproven = unproven_devices(mounts) if options.read != CACHED else {}
+    compose = _archive_reference(options, progress) if options.reference == ARCHIVE else None
     seen = observe(
         tree,
-        lambda: _read(tree, options, mounts),
+        lambda: _read(tree, options, mounts, compose),
         options.jobs or default_jobs(),
         Reading(options.read, options.max_rate, unproven),
         mounts,
@@ -153,34 +157,41 @@ def run(tree: Tree, options: Options) -> Verification:
         seen.failures,
         options.read,
         tuple(seen.observations),
+        other_systems.find(tree),
     )
 
 
-def _read(tree: Tree, options: Options, mounts: Mounts | None) -> tuple[Manifest, list[Gap]]:
+def _read(
+    tree: Tree, options: Options, mounts: Mounts | None, compose: Callable[[Tree, Manifest], Manifest] | None
+) -> tuple[Manifest, list[Gap]]:
     """Read the reference; entries that are not to be looked at are taken out of the manifest and become gaps."""
     wanted = _package_pattern(options.packages)
     manifest = read_manifest(tree, wanted, options.conffiles == "report")
-    if options.reference == ARCHIVE:
-        manifest = _with_archive(tree, manifest, options)
+    if compose is not None:
+        manifest = compose(tree, manifest)
     gaps = manifest.gaps + _unknown_packages(options.packages, manifest)
-    manifest.entries, excluded = _exclude(manifest.entries, options.exclude)
+    entries, excluded = _exclude(manifest.entries, options.exclude)
     remote: list[Gap] = []
+    covered: list[Gap] = []
     if mounts is not None:
-        manifest.entries, remote = mounts.without_remote(manifest.entries)
-    return manifest, gaps + excluded + remote
+        entries, remote = mounts.without_remote(entries)
+        entries, covered = mounts.without_hidden(entries)
+    manifest.taken_out = len(manifest.entries) - len(entries)
+    manifest.entries = entries
+    return manifest, gaps + excluded + remote + covered
 
 
-def _with_archive(tree: Tree, manifest: Manifest, options: Options) -> Manifest:
-    """Return the manifest with the packages themselves as the reference; what an archive complains of is a gap."""
+def _archive_reference(options: Options, progress: Progress) -> Callable[[Tree, Manifest], Manifest]:
+    """Return what puts the packages themselves in the place of a database; a version is fetched once in all rounds."""
     # Not at the top: it is a third of all code, and most runs do without it.
-    from ansible_collections.ringmaster.webops.plugins.module_utils.packages import archive, archive_manifest
+    from ansible_collections.ringmaster.webops.plugins.module_utils.packages import archive, archive_reference
+
+    def tick(done: int, total: int) -> None:
+        progress.update(stage="fetching", files_done=done, files_total=total)
 
     source_options = archive.Options(options.archive_sources, options.package_directories)
-    names = frozenset(label.partition(":")[0] for label in manifest.installed)
-    with archive.Archive(tree, WORK_DIRECTORY, source_options, names) as source:
-        composed = archive_manifest.read_manifest(tree, manifest, source, options.jobs or default_jobs())
-        composed.gaps += [Gap("archive", complaint, (), 0, "") for complaint in source.complaints]
-    return composed
+    jobs = options.jobs or default_jobs()
+    return archive_reference.ArchiveReference(source_options, WORK_DIRECTORY, jobs, tick).compose
 
 
 def _unproven(tally: Tally) -> list[Gap]:
@@ -197,7 +208,8 @@ def default_jobs() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _check_options(options: Options) -> None:
+def check_options(options: Options) -> None:
+    """Refuse what no run could be done with. Raises `InvalidInputError`."""
     for name, value, least in (
         ("jobs", options.jobs, 1),
         ("max_findings", options.max_findings, 0),
@@ -295,19 +307,34 @@ def _coverage(found: Verification) -> dict[str, object]:
     installed = found.manifest.installed
     not_verified = sum(label in touched for label in installed)
     missed = sum(gap.files for gap in found.gaps)
-    on_entries = sum(gap.files for gap in found.gaps if gap.reason not in _BESIDES_ENTRIES)
-    listed = len(found.manifest.entries) + missed - on_entries
+    without_entry = sum(gap.files for gap in found.gaps if gap.reason in _WITHOUT_ENTRY)
+    listed = len(found.manifest.entries) + found.manifest.taken_out + without_entry
     return {
         "packages": {
             "installed": len(installed),
             "verified": len(installed) - not_verified,
             "not_verified": not_verified,
         },
-        "files": {"listed": listed, "verified": listed - missed, "not_verified": missed},
+        "files": {
+            "listed": listed,
+            "verified": listed - missed,
+            "not_verified": missed,
+            **_not_compared(found.manifest.entries),
+        },
         "bytes_read": found.tally.bytes_read,
         "read": _reading(found),
         "gaps": gaps,
         "not_recorded": list(found.manifest.not_recorded),
+        "other_systems": list(found.other_systems),
+    }
+
+
+def _not_compared(entries: list[Entry]) -> dict[str, int]:
+    """Count the paths of which the reference does not say what mode and what owner is right; a link has no mode."""
+    recorded = [(entry, entry.recorded or Recorded()) for entry in entries]
+    return {
+        "mode_not_compared": sum(entry.kind != SYMLINK and said.mode is None for entry, said in recorded),
+        "owner_not_compared": sum(said.owner is None or said.group is None for _entry, said in recorded),
     }
 
 
@@ -327,13 +354,11 @@ def _reading(found: Verification) -> dict[str, object]:
     }
 
 
-#: Gaps about files that never became entries to look at.
-_BESIDES_ENTRIES = (
+#: Gaps about files that never became entries.
+_WITHOUT_ENTRY = (
     "not_selected",
-    "excluded",
     "conffiles_ignored",
     "conffile_not_configured",
-    "remote_file_system",
     "damaged_header",
     "net_shared",
     "device_unknown",
@@ -370,13 +395,13 @@ def _write_manifest(path: str | None, tree: Tree, found: Verification, options: 
     return None
 
 
-def _write_report(path: str, found: Verification, result: dict[str, object]) -> None:
-    """Write everything as JSON lines: summary and coverage, then each database problem, then each finding."""
+def write_lines(path: str, records: Iterable[dict[str, object]]) -> None:
+    """Write records as JSON lines, in one go, for the user alone. Raises `OSError`."""
     target = Path(path)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            for record in _records(found, result):
+            for record in records:
                 stream.write(json.dumps(record) + "\n")
         Path(name).replace(target)
     except BaseException:
@@ -385,6 +410,7 @@ def _write_report(path: str, found: Verification, result: dict[str, object]) -> 
 
 
 def _records(found: Verification, result: dict[str, object]) -> Iterable[dict[str, object]]:
+    """Yield everything: summary and coverage, then each database problem, then each finding."""
     yield {"record": "summary", **{key: result[key] for key in ("summary", "coverage", "failures", "duration_ms")}}
     for problem in found.problems:
         yield {"record": "database_problem", **problem._asdict()}

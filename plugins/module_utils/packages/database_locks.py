@@ -112,13 +112,23 @@ def is_locked(tree: Tree, paths: tuple[bytes, ...]) -> bytes | None:
     return None
 
 
-def _opened(tree: Tree, path: bytes) -> int:
+def make_locks(tree: Tree, paths: tuple[bytes, ...]) -> bool:
+    """Make the locks that are not there yet, as the package manager does. Tells whether one was made."""
+    made = False
+    for path in paths:
+        with contextlib.suppress(OSError):  # Taking it says what is wrong.
+            os.close(_opened(tree, path, os.O_EXCL))
+            made = True
+    return made
+
+
+def _opened(tree: Tree, path: bytes, flags: int = 0) -> int:
     """Open a lock, and make it where it is not there yet. Raises `OSError`."""
     directory, _slash, name = path.rpartition(b"/")
     walk = DirectoryWalk(tree)
     try:
         parent = walk.enter(tree.resolve(directory))
-        return os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640, dir_fd=parent)
+        return os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | flags, 0o640, dir_fd=parent)
     finally:
         walk.close()
 

@@ -15,7 +15,7 @@ import re
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import dpkg, portage, rpm
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.claims import merge
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.claims import dispute, merge
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_database import ADMIN_DIRECTORY
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
     DatabaseProblem,
@@ -97,6 +97,7 @@ def _add(before: Entry, entry: Entry) -> bool:
     sound = True
     for package in entry.packages:
         sound = merge(before, package, entry.kind, entry.digest, entry.recorded) and sound
+    dispute(before, entry.disputed)
     before.other_digests += tuple(
         digest
         for digest in entry.other_digests

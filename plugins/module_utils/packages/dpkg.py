@@ -109,6 +109,7 @@ class _Reader:
         self._tell_directories()
         self._override()
         dpkg_history.find_contradictions(self.database, packages)
+        dpkg_history.find_lost(self.database, packages, self._is_listed)
         self.manifest.entries = sorted(self.entries.values(), key=lambda entry: entry.path)
         return self.manifest
 
@@ -328,6 +329,11 @@ class _Reader:
             self.manifest.gaps.append(
                 Gap("ownership_conflict", detail, tuple(before.packages), 0, describe(entry.path))
             )
+
+    def _is_listed(self, path: bytes) -> bool:
+        """Tell whether a package has a path, be it asked for or not."""
+        place = self.tree.locate(path)
+        return place in self.entries or any(path in paths or place in paths for _package, paths in self.not_wanted)
 
     def _override(self) -> None:
         """Note the mode and owner that the administrator has set, for the paths that packages list by that name.

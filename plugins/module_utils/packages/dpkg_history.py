@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What dpkg's status file says now, against what was said before: the status file of before, and dpkg's log.
+"""What dpkg's status file says now, against what was said before: its daily copy, the status file of before, the log.
 
 Damage can leave a status file that reads well and is wrong: a flipped bit in a version, or a block of last month. The
 witnesses are on the same disk, they may be rotated, copied from an image or written for another root (``dpkg --root``),
@@ -18,8 +18,9 @@ import re
 import time
 import zlib
 from collections import Counter
+from collections.abc import Iterator
 from gzip import GzipFile
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.complaints import Complaints
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_database import (
@@ -34,7 +35,10 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_fi
     paragraphs,
     parse_status,
 )
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import Gap
 
+#: Made by dpkg's daily job when something has changed; older ones are ``.1.gz`` and so on.
+COPY = "/var/backups/dpkg.status.0"
 LOG = "/var/log/dpkg.log"
 #: As many rotated logs as Debian keeps.
 MAX_LOGS = 12
@@ -56,6 +60,9 @@ _MAX_DIFFERING = 5
 _CHANGING_FIELDS = frozenset(("status", "conffiles", "config-version", "triggers-pending", "triggers-awaited"))
 _STATE_LINE = re.compile(rb"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) status ([a-z-]+) (\S+) (\S+)$", re.MULTILINE)
 
+#: States of a package of which no file is there any more, but conffiles.
+_REMOVED = ("not-installed", "config-files")
+
 
 class _Logged(NamedTuple):
     """The last version that the log names for a package, and when that was unpacked (in the log's words)."""
@@ -73,6 +80,48 @@ def find_contradictions(database: Database, packages: list[Package]) -> None:
     }
     _compare_with_previous(database, written)
     _compare_with_log(database, packages, written)
+
+
+# The daily copy
+
+
+def find_lost(database: Database, packages: list[Package], is_listed: Callable[[bytes], bool]) -> None:
+    """Report packages that the newest daily copy of the status file has, and the status file and ``info`` lost.
+
+    A package that was removed is in neither too. So its copyright, which policy demands of every package, must still be
+    there and be no other package's (``is_listed``), and the log must not say that it was removed.
+    """
+    try:
+        data = database.tree.read(COPY.encode(), MAX_FILE_BYTES)
+    except OSError:
+        return
+    known = {package.name for package in packages}
+    known |= {name.rpartition(b".")[0].decode("ascii", "replace").partition(":")[0] for name in database.info_names}
+    missing = [one for one in parse_status(data)[0] if one.state == "installed" and one.name not in known]
+    left = [one for one in missing if _is_left(database, one, is_listed)]
+    removed = _removed(database) if left else set()
+    for package in left:
+        if f"{package.name}:{package.architecture}" not in removed:
+            lost = f"it has no paragraph for package {package.label}"
+            database.problem(STATUS, f"{lost}, but {COPY} has one, and {_copyright(package)} is there", STATUS_REMEDY)
+            detail = "the status file has lost the package, so its files were not verified"
+            database.manifest.gaps.append(Gap("no_status", detail, (package.label,), 0, package.label))
+
+
+def _is_left(database: Database, package: Package, is_listed: Callable[[bytes], bool]) -> bool:
+    """Tell whether a file of a package is there that nobody else has."""
+    path = _copyright(package)
+    return database.modified(path) is not None and not is_listed(path.encode())
+
+
+def _copyright(package: Package) -> str:
+    return f"/usr/share/doc/{package.name}/copyright"
+
+
+def _removed(database: Database) -> set[str]:
+    """Return, by name and architecture, the packages that the logs say were removed in the end."""
+    states = {name: state for _moment, state, name, _version in _state_lines(database)}
+    return {name for name, state in states.items() if state in _REMOVED}
 
 
 # The status file of before
@@ -204,18 +253,24 @@ def _zones(entry: _Logged, moment: float) -> set[int]:
 def _read_log(database: Database) -> dict[str, _Logged]:
     """Return, by name and architecture, what the logs say last. Their order is that of their lines, not their times."""
     logged: dict[str, _Logged] = {}
+    for moment, state, name, version in _state_lines(database):
+        if state in _REMOVED:
+            logged.pop(name, None)
+            continue
+        before = logged.get(name)
+        unpacked = before.unpacked if before is not None and before.version == version else ()
+        if state == "unpacked":
+            unpacked += (moment,)
+        logged[name] = _Logged(version, unpacked)
+    return logged
+
+
+def _state_lines(database: Database) -> Iterator[tuple[str, str, str, str]]:
+    """Yield moment, state, package (with its architecture) and version of each line about a state, the oldest first."""
     for number in range(MAX_LOGS, -1, -1):
         for match in _STATE_LINE.finditer(_log(database, number)):
             moment, state, name, version = (part.decode("ascii", "replace") for part in match.groups())
-            if state in ("not-installed", "config-files"):
-                logged.pop(name, None)
-                continue
-            before = logged.get(name)
-            unpacked = before.unpacked if before is not None and before.version == version else ()
-            if state == "unpacked":
-                unpacked += (moment,)
-            logged[name] = _Logged(version, unpacked)
-    return logged
+            yield moment, state, name, version
 
 
 def _seconds(moment: str) -> float:

@@ -35,6 +35,7 @@ MAX_XATTRS = 256
 _LONG_BYTES = struct.calcsize("l")
 _GET_FLAGS = 0x80006601 | _LONG_BYTES << 16
 _SET_FLAGS = 0x40006602 | _LONG_BYTES << 16
+_RENAME_NOREPLACE = 1
 _RENAME_EXCHANGE = 2
 _PRIVATE = re.compile(rb"^\..*\.ringmaster-[0-9a-f]{16}$", re.DOTALL)
 _MAX_NAME_BYTES = 255
@@ -121,10 +122,19 @@ def set_flags(descriptor: int, flags: int) -> None:
 
 def exchange(parent: int, name: bytes, other: bytes) -> None:
     """Exchange two names of one directory in one step, whatever they are. Raises `OSError` where that is not done."""
+    _renameat2(parent, name, parent, other, _RENAME_EXCHANGE)
+
+
+def rename_to_free_name(parent: int, name: bytes, other_parent: int, other: bytes) -> None:
+    """Rename to a name that nothing has. Raises `FileExistsError` when something has it, and `OSError`."""
+    _renameat2(parent, name, other_parent, other, _RENAME_NOREPLACE)
+
+
+def _renameat2(parent: int, name: bytes, other_parent: int, other: bytes, flags: int) -> None:
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if renameat2 is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    if renameat2(parent, ctypes.c_char_p(name), parent, ctypes.c_char_p(other), _RENAME_EXCHANGE) != 0:
+    if renameat2(parent, ctypes.c_char_p(name), other_parent, ctypes.c_char_p(other), flags) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
 

@@ -26,6 +26,8 @@ BLOCK_DEVICE = "block_device"
 UNKNOWN = "unknown"
 #: The database has a digest for the path, but no package lists it.
 UNLISTED = "unlisted"
+#: Whatever a program has made there, or nothing: a package names the path and owns it, and not what is there.
+ANYTHING = "anything"
 
 
 class Recorded(NamedTuple):
@@ -35,7 +37,8 @@ class Recorded(NamedTuple):
     is meant) or numbers. ``size`` is in bytes, ``device`` is the device number of a device file (`os.makedev`),
     ``modified`` the modification time in seconds since 1970. ``capabilities`` is the text form of capabilities(7)
     (``cap_net_raw=ep``), empty when the reference says that there are none. ``required`` is false for what may be
-    absent without harm (a ghost, a ``missingok`` file).
+    absent without harm (a ghost, a ``missingok`` file). ``denied`` are permission bits that must not be set though
+    nothing says what the mode is.
     """
 
     mode: int | None = None
@@ -47,6 +50,7 @@ class Recorded(NamedTuple):
     modified: int | None = None
     capabilities: str | None = None
     required: bool = True
+    denied: int = 0
 
 
 class Entry:
@@ -57,11 +61,13 @@ class Entry:
     digest in lower-case hexadecimal (`algorithm` tells which by its length) or `None`; ``other_digests`` are what
     further owners say, where they disagree. ``undigested`` are owners that list the path and record no digest for it.
     ``diverted_by`` is the package that moved the path here (``:`` for the local administrator). ``recorded`` is what
-    is known about the path beyond that; `None` where the database knows nothing (dpkg's).
+    is known about the path beyond that; `None` where the database knows nothing (dpkg's). ``disputed`` are the names
+    of those of its fields about which owners disagree, so that a further one settles nothing.
     """
 
     __slots__ = (
         "digest",
+        "disputed",
         "diverted_by",
         "kind",
         "listed",
@@ -83,6 +89,7 @@ class Entry:
         self.undigested: tuple[str, ...] = ()
         self.diverted_by: str | None = None
         self.recorded: Recorded | None = None
+        self.disputed: frozenset[str] = frozenset()
 
 
 class DatabaseProblem(NamedTuple):
@@ -138,13 +145,16 @@ class Manifest:
     digest_files: dict[str, str] = dataclasses.field(default_factory=dict)
     #: The database file in which package states are kept.
     state_file: str = ""
+    #: How many entries were taken out again because they are not to be looked at; each is a gap.
+    taken_out: int = 0
 
 
 class Metadata(NamedTuple):
     """What was seen of a path besides its content; `None` is what it does not have or what was not looked at.
 
     ``mode`` are the permission bits (a symbolic link has none of its own), ``device`` is the number of a device file,
-    ``modified`` is in seconds since 1970. ``capabilities`` is the text form, or ``malformed``.
+    ``modified`` is in seconds since 1970. ``capabilities`` is the text form, or ``malformed``. ``errors`` are the
+    properties that could not be looked at, and the errno of each.
     """
 
     mode: int | None
@@ -154,6 +164,7 @@ class Metadata(NamedTuple):
     target: bytes | None = None
     device: int | None = None
     capabilities: str | None = None
+    errors: tuple[tuple[str, int], ...] = ()
 
 
 #: What an observation calls each type of file, by the type in its mode (stat(2)).

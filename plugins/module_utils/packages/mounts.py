@@ -15,7 +15,13 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import Entry, Gap, text
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
+    DIRECTORY,
+    UNKNOWN,
+    Entry,
+    Gap,
+    text,
+)
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
 
 MOUNTINFO = "/proc/self/mountinfo"
@@ -58,7 +64,10 @@ class Mount(NamedTuple):
 
     @property
     def hides(self) -> bool:
-        """Tell whether it covers what packages have installed: no disk's own file system belongs there."""
+        """Tell whether it covers what packages have installed: no disk's own file system belongs there.
+
+        `Mounts.hiding` knows better: what is mounted may be what is there without the mount.
+        """
         is_part = self.part != b"/" and not (self.kind == "btrfs" and f"subvol={text(self.part)}" in self.options)
         return self.kind not in _DISK or is_part
 
@@ -84,27 +93,83 @@ class Mounts:
             path = path.rpartition(b"/")[0]
         return None
 
+    def hiding(self, path: bytes) -> Mount | None:
+        """Return the mount that covers what packages have installed at a path; `None` when none does."""
+        mount = self.at(path)
+        while mount is not None:
+            around = self.at(mount.path.rpartition(b"/")[0])
+            if not _is_in_place(mount, around or self.by_path.get(b"")):
+                return mount if mount.hides else None
+            # It shows what is there without it, as the sandbox of a service does; what that is, the next one decides.
+            mount = around
+        return None
+
     def remote(self) -> tuple[bytes, ...]:
         """Return the places below the root that are not to be entered."""
         return tuple(sorted(path for path, mount in self.by_path.items() if path and mount.is_remote))
 
     def without_remote(self, entries: list[Entry]) -> tuple[list[Entry], list[Gap]]:
         """Take out the entries, sorted by path, that lie in another host's or a process's file system."""
-        gaps: list[Gap] = []
-        left_out: set[int] = set()
         paths = [entry.path for entry in entries] if self.remote() else []
+        found: dict[int, Gap] = {}
         for place in self.remote():
-            first, end = bisect.bisect_left(paths, place + b"/"), bisect.bisect_left(paths, place + b"0")
-            at_place = bisect.bisect_left(paths, place)
-            numbers = set(range(first, end)) | ({at_place} if paths[at_place : at_place + 1] == [place] else set())
-            mount = self.by_path[place]
-            detail = f"a file system of type {mount.kind} is mounted there, which may never answer"
-            gaps += [
-                Gap("remote_file_system", detail, tuple(entries[number].packages), 1, text(entries[number].path))
-                for number in sorted(numbers - left_out)
-            ]
-            left_out |= numbers
-        return [entry for number, entry in enumerate(entries) if number not in left_out], gaps
+            detail = f"a file system of type {self.by_path[place].kind} is mounted there, which may never answer"
+            for number in _numbers_in(paths, place):
+                packages = tuple(entries[number].packages)
+                found.setdefault(number, Gap("remote_file_system", detail, packages, 1, text(paths[number])))
+        return _without(entries, found)
+
+    def without_hidden(self, entries: list[Entry]) -> tuple[list[Entry], list[Gap]]:
+        """Take out the entries, sorted by path, in whose place something is that no package has installed.
+
+        It is not the package's file even where it is equal to it. The directory at which something is mounted stays:
+        it is there, or nothing could be mounted, and what programs see of it can be compared. So does what need not be
+        there at all: nothing is hidden.
+        """
+        paths = [entry.path for entry in entries]
+        covered = {number for place in self.by_path if place for number in _numbers_in(paths, place)}
+        found: dict[int, Gap] = {}
+        for number in covered:
+            entry = entries[number]
+            mount = self.hiding(entry.path)
+            if mount is not None and _is_covered(entry, mount):
+                found[number] = hidden(entry, mount)
+        return _without(entries, found)
+
+
+def hidden(entry: Entry, mount: Mount) -> Gap:
+    """Return the gap of an entry that a mount covers."""
+    where = f"what is mounted at {text(mount.path)} ({mount.kind}) hides it"
+    return Gap("hidden_by_mount", where, tuple(entry.packages), 1, text(entry.path))
+
+
+def _is_in_place(mount: Mount, around: Mount | None) -> bool:
+    """Tell whether a mount shows the part of the file system that lies below it (``mount --bind /usr /usr``)."""
+    if around is None or mount.device != around.device or mount.path == around.path:
+        return False
+    return mount.part == around.part.rstrip(b"/") + mount.path[len(around.path) :]
+
+
+def _is_covered(entry: Entry, mount: Mount) -> bool:
+    """Tell whether nothing can be said of an entry in the place of which there is a mount, or something in it."""
+    if entry.recorded is not None and not entry.recorded.required:
+        return False
+    return entry.path != mount.path or entry.digest is not None or entry.kind not in (DIRECTORY, UNKNOWN)
+
+
+def _numbers_in(paths: list[bytes], place: bytes) -> list[int]:
+    """Return the numbers of the paths, which are sorted, that are a place or below it."""
+    first, end = bisect.bisect_left(paths, place + b"/"), bisect.bisect_left(paths, place + b"0")
+    itself = bisect.bisect_left(paths, place)
+    return [*([itself] if paths[itself : itself + 1] == [place] else []), *range(first, end)]
+
+
+def _without(entries: list[Entry], found: dict[int, Gap]) -> tuple[list[Entry], list[Gap]]:
+    """Take out the entries with these numbers."""
+    if not found:
+        return entries, []
+    kept = [entry for number, entry in enumerate(entries) if number not in found]
+    return kept, [found[number] for number in sorted(found)]
 
 
 def read_mounts(tree: Tree) -> Mounts | None:
@@ -130,7 +195,8 @@ def parse_mountinfo(data: bytes, top: bytes) -> list[Mount]:
         elif top.startswith(mount.path + b"/") and (around is None or len(mount.path) >= len(around.path)):
             around = mount
     if around is not None and not any(mount.path == b"" for mount in found):
-        found.insert(0, around._replace(path=b""))
+        part = around.part.rstrip(b"/") + top[len(around.path) :]
+        found.insert(0, around._replace(part=part, path=b""))
     return found
 
 

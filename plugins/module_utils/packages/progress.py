@@ -4,8 +4,9 @@
 
 """How far a verification is: counted by its processes, written to a small file for whoever follows it.
 
-The file holds one JSON object: ``stage`` (``reading_database``, ``verifying``, ``verifying_again``, ``done``),
-``files_done``, ``files_total``, ``bytes_read``, ``findings``. It is replaced as a whole, so that a reader never sees
+The file holds one JSON object: ``stage`` (``reading_database``, ``fetching``, ``verifying``, ``verifying_again``,
+``done``), ``files_done`` and ``files_total`` (packages, when they are fetched; 0 where nothing can be counted),
+``bytes_read``, ``findings``. It is replaced as a whole, so that a reader never sees
 half of it, and seldom, so that it costs nothing. Whatever goes wrong with it is no matter of the verification.
 """
 
@@ -70,6 +71,10 @@ class Progress:
             self._next = now + INTERVAL_SECONDS
             with contextlib.suppress(OSError):
                 self._write(self._path)
+
+    def begin(self, stage: str, total: int = 0) -> None:
+        """Say that a stage begins, and how much is to be done in it."""
+        self.update(stage=stage, files_done=0, files_total=total, findings=0)
 
     def _write(self, path: Path) -> None:
         """Replace the file. Raises `OSError`."""

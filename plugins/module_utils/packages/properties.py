@@ -38,8 +38,9 @@ def differences(recorded: Recorded, seen: Metadata, accounts: Accounts) -> list[
     owner = _owner_difference(recorded, seen, accounts)
     if owner is not None:
         found.append(owner)
-    if recorded.mode is not None and seen.mode is not None and seen.mode != recorded.mode:
-        found.append(Difference("mode_changed", {"mode": f"{recorded.mode:04o}"}, {"mode": f"{seen.mode:04o}"}))
+    mode = _mode_difference(recorded, seen)
+    if mode is not None:
+        found.append(mode)
     return found
 
 
@@ -57,6 +58,17 @@ def _is_another(expected: str | int | None, seen: int, numbers: Mapping[str, int
     """Tell whether an owner is not the recorded one; a name that the root does not know cannot be compared."""
     number = numbers.get(expected) if isinstance(expected, str) else expected
     return number is not None and number != seen
+
+
+def _mode_difference(recorded: Recorded, seen: Metadata) -> Difference | None:
+    if seen.mode is None:
+        return None
+    if recorded.mode is not None and seen.mode != recorded.mode:
+        return Difference("mode_changed", {"mode": f"{recorded.mode:04o}"}, {"mode": f"{seen.mode:04o}"})
+    if recorded.mode is None and seen.mode & recorded.denied:
+        without = f"{seen.mode & recorded.denied:04o}"
+        return Difference("mode_changed", {"mode_without": without}, {"mode": f"{seen.mode:04o}"})
+    return None
 
 
 def _owner_difference(recorded: Recorded, seen: Metadata, accounts: Accounts) -> Difference | None:

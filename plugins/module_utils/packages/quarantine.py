@@ -9,6 +9,10 @@ in the order of its steps, and ``files/NNNNNN``, what was at that path. A record
 step is made, so the records of a run that was killed say which directories may hold what it left; the file
 ``finished`` says that the run was not. That is all the journal that a repair needs: what is still damaged is found by
 verifying again.
+
+A regular file is copied, so that it stays until its replacement takes its name. A directory that stands where a file
+belongs is moved, because a copy would lose what only a rename keeps: owners, sockets, holes. Where it cannot be moved,
+it is not replaced either.
 """
 
 from __future__ import annotations
@@ -29,9 +33,11 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.errors import We
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.inode import (
     Inode,
     read_inode,
+    rename_to_free_name,
     sync_directory,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import is_utf8, text
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.mounts import read_mounts
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import (
     DIRECTORY_FLAGS,
     READ_FLAGS,
@@ -44,8 +50,6 @@ RECORDS = b"records.jsonl"
 
 #: What one run keeps at most; more of a system than that is not repaired file by file.
 MAX_BYTES = 4 * 1024**3
-#: What a directory may hold that stands where a file belongs, when it has to be copied to another file system.
-MAX_TREE_ENTRIES = 10_000
 MAX_RECORDS_BYTES = 64 * 1024 * 1024
 
 _RUN = re.compile(rb"^\d{8}T\d{6}Z(?:-\d+)?$")
@@ -59,17 +63,22 @@ class QuarantineError(WebopsError):
     """Something cannot be kept, so it is not replaced either."""
 
 
+class NotMovableError(QuarantineError):
+    """A directory cannot be moved into the quarantine; it is where it was, and so is everything else."""
+
+
 class Unfinished(NamedTuple):
     """A run that was killed: its name, and what it has recorded.
 
     ``directories`` are those in which it may have left something, ``held`` are packages that are to be held, ``names``
-    those of one file that it was giving them.
+    those of one file that it was giving them. ``triggers`` says whether there are some that it had put off.
     """
 
     run: bytes
     directories: tuple[bytes, ...]
     held: tuple[str, ...]
     names: tuple[tuple[bytes, ...], ...]
+    triggers: bool = False
 
 
 class Quarantine:
@@ -106,31 +115,69 @@ class Quarantine:
         self._record(record)
         return record
 
-    def move(self, path: bytes, parent: int, name: bytes) -> None:
-        """Move a directory into the quarantine; ``path`` is where it was, ``name`` what it is called now.
+    def keep_if_possible(self, path: bytes) -> None:
+        """Keep a copy of what is at a path, or a record of why there is none. Raises `OSError` when neither can be."""
+        try:
+            self.keep(path)
+        except QuarantineError as error:
+            self._record({**_named(path), "not_kept": error.reason})
 
-        Raises `QuarantineError`.
-        """
+    def require_movable(self, path: bytes, parent: int, name: bytes) -> None:
+        """Refuse a directory that `move` could not move as a whole. Raises `NotMovableError`, `QuarantineError`."""
         self._open()
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if status.st_dev != os.fstat(self._files).st_dev:
+            raise _not_movable(path, "it is a directory on another file system than the quarantine")
+        mounts = read_mounts(self._tree)
+        for place in mounts.by_path if mounts is not None else ():
+            if (place + b"/").startswith(path + b"/"):
+                raise _not_movable(path, f"it is a directory, and a file system is mounted at {text(place)}")
+
+    def move(self, path: bytes, parent: int, name: bytes) -> bytes:
+        """Move a directory into the quarantine, and return its name there.
+
+        ``path`` is where it was, ``name`` what it is called now. Raises `NotMovableError` and `QuarantineError`; then
+        it still has that name.
+        """
+        self.require_movable(path, parent, name)
         kept = self._next_name()
         try:
             metadata = read_inode(parent, name)
-            try:
-                os.rename(name, kept, src_dir_fd=parent, dst_dir_fd=self._files)
-            except OSError as error:
-                if error.errno != errno.EXDEV:
-                    raise
-                self._copy_tree(parent, name, self._files, kept, [MAX_TREE_ENTRIES])
-                _remove_tree(parent, name)
-            sync_directory(self._files)
+            os.rename(name, kept, src_dir_fd=parent, dst_dir_fd=self._files)
+        except OSError as error:
+            if error.errno == errno.EXDEV:
+                reason = "it is a directory that the kernel moves no further than its own mount"
+                raise _not_movable(path, reason) from error
+            raise _cannot_keep(path, error) from error
+        sync_directory(self._files)
+        self._record({**_named(path), **_described(metadata), "kept": f"files/{kept.decode()}"})
+        return kept
+
+    def move_back(self, path: bytes, kept: bytes) -> None:
+        """Move a directory back to where it was, unless something has taken its place. Raises `QuarantineError`."""
+        directory, _slash, name = path.rpartition(b"/")
+        walk = DirectoryWalk(self._tree)
+        try:
+            parent = walk.enter(directory)
+            rename_to_free_name(self._files, kept, parent, name)
+            sync_directory(parent)
+        except FileExistsError:
+            return
         except OSError as error:
             raise _cannot_keep(path, error) from error
-        self._record({**_named(path), **_described(metadata), "kept": f"files/{kept.decode()}"})
+        finally:
+            walk.close()
+        self._record({**_named(path), "moved_back": f"files/{kept.decode()}"})
 
     def note_held(self, label: str) -> None:
         """Record that a package is held, before a step takes that from it. Raises `QuarantineError`."""
         self._open()
         self._record({"held": label})
+
+    def note_triggers(self) -> None:
+        """Record that triggers are put off, before the first of them is. Raises `QuarantineError`."""
+        self._open()
+        self._record({"triggers": "put off"})
 
     def note_names(self, paths: Sequence[bytes]) -> None:
         """Record that paths are to be names of one file, before the first of them is. Raises `QuarantineError`."""
@@ -230,42 +277,6 @@ class Quarantine:
             os.close(descriptor)
         sync_directory(self._run)
 
-    def _copy_tree(self, parent: int, name: bytes, into: int, kept: bytes, left: list[int]) -> None:
-        """Copy a directory to another file system: directories, regular files and links, not too many of them."""
-        os.mkdir(kept, 0o700, dir_fd=into)
-        source = os.open(name, os.O_RDONLY | DIRECTORY_FLAGS & ~os.O_PATH, dir_fd=parent)
-        try:
-            target = os.open(kept, DIRECTORY_FLAGS, dir_fd=into)
-            try:
-                for each in _names(source):
-                    self._copy_member(source, os.fsencode(each), target, left)
-            finally:
-                os.close(target)
-        finally:
-            os.close(source)
-
-    def _copy_member(self, source: int, name: bytes, target: int, left: list[int]) -> None:
-        left[0] -= 1
-        status = os.stat(name, dir_fd=source, follow_symlinks=False)
-        self._bytes_left -= status.st_size
-        if left[0] < 0 or self._bytes_left < 0:
-            raise OSError(errno.EFBIG, "it holds too much to be copied to another file system")
-        if stat.S_ISDIR(status.st_mode):
-            self._copy_tree(source, name, target, name, left)
-        elif stat.S_ISLNK(status.st_mode):
-            os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
-        elif stat.S_ISREG(status.st_mode):
-            descriptor = os.open(name, READ_FLAGS, dir_fd=source)
-            try:
-                copy = _create(target, name, close=False)
-                try:
-                    _copy(descriptor, copy, status.st_size)
-                    os.fsync(copy)
-                finally:
-                    os.close(copy)
-            finally:
-                os.close(descriptor)
-
 
 def unfinished(tree: Tree) -> list[Unfinished]:
     """Return the runs that were killed, and where they may have left something. Raises `QuarantineError`."""
@@ -315,17 +326,20 @@ def _unfinished(base: int, run: bytes) -> Unfinished:
     directories: dict[bytes, None] = {}
     held: list[str] = []
     names: list[tuple[bytes, ...]] = []
+    triggers = False
     for line in lines:
         with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
             record = json.loads(line)
-            if "held" in record:
+            if "triggers" in record:
+                triggers = True
+            elif "held" in record:
                 held.append(str(record["held"]))
             elif "names_b64" in record:
                 names.append(tuple(base64.b64decode(path) for path in record["names_b64"]))
             else:
                 path = base64.b64decode(record["path_b64"]) if "path_b64" in record else record["path"].encode()
                 directories[path.rpartition(b"/")[0]] = None
-    return Unfinished(run, tuple(directories), tuple(held), tuple(names))
+    return Unfinished(run, tuple(directories), tuple(held), tuple(names), triggers)
 
 
 def _open_base(tree: Tree, make: bool) -> int:
@@ -410,20 +424,6 @@ def _add_hole(holes: list[list[int]], offset: int, length: int) -> None:
         holes.append([offset, length])
 
 
-def _remove_tree(parent: int, name: bytes) -> None:
-    """Remove a directory and what is in it, each name in its own directory, links not followed."""
-    descriptor = os.open(name, os.O_RDONLY | DIRECTORY_FLAGS & ~os.O_PATH, dir_fd=parent)
-    try:
-        for each in map(os.fsencode, _names(descriptor)):
-            if stat.S_ISDIR(os.stat(each, dir_fd=descriptor, follow_symlinks=False).st_mode):
-                _remove_tree(descriptor, each)
-            else:
-                os.unlink(each, dir_fd=descriptor)
-    finally:
-        os.close(descriptor)
-    os.rmdir(name, dir_fd=parent)
-
-
 def _named(path: bytes) -> dict[str, object]:
     named: dict[str, object] = {"path": text(path)}
     if not is_utf8(path):
@@ -453,3 +453,7 @@ def _cannot_keep(path: bytes, error: OSError) -> QuarantineError:
         f"it cannot be kept in the quarantine ({error.strerror})",
         f"Look at {text(DIRECTORY)} and the room on its file system, or move the damaged file away by hand",
     )
+
+
+def _not_movable(path: bytes, reason: str) -> NotMovableError:
+    return NotMovableError(text(path), reason, "Move it away by hand, and repair again")

@@ -12,7 +12,7 @@ no package vouches for.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Union
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
@@ -24,6 +24,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifes
     DatabaseProblem,
     Entry,
     Finding,
+    PathFilter,
     text,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_order import (
@@ -48,6 +49,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_
 )
 
 if TYPE_CHECKING:
+    from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Exclusion
     from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import Member, VerifiedPackage
 
     #: The package that vouches for what is repaired, or the reason why there is none.
@@ -87,18 +89,23 @@ _SETS_METADATA = re.compile(rb"\b(?:chmod|chown|chgrp|setcap|setfacl|dpkg-statov
 class Facts(NamedTuple):
     """What the plan rests on besides the findings.
 
-    ``entries`` are those of the manifest by path. ``installed`` are the versions by label, ``references`` the package
-    that vouches for each label, or the reason why there is none; one of another version is an upgrade that is allowed.
-    ``scripts`` are the scripts that configure a package, ``obstacles`` why a path cannot be replaced as it is,
-    ``digests`` the MD5 of each file of the packages whose digests the database has lost.
+    ``entries`` are those of the manifest by path. ``references`` are, by label, the package in the installed version,
+    which vouches for what is repaired, or the reason why there is none. ``scripts`` are the scripts that configure a
+    package, ``obstacles`` why a path cannot be replaced as it is, ``digests`` the MD5 of each file of the packages
+    whose digests the database has lost. ``places`` says where each path of a package is on disk, by label and name in
+    the package. ``filters`` are the package manager's rules on what it leaves out, ``excluded`` the administrator's on
+    what is not to be touched. ``listed_only`` are, by label, what the list of a package names and the package lacks.
     """
 
     entries: Mapping[bytes, Entry]
-    installed: Mapping[str, str]
     references: Mapping[str, Reference]
     scripts: Mapping[str, bytes]
     obstacles: Mapping[bytes, str]
     digests: Mapping[str, Mapping[bytes, bytes]]
+    places: Mapping[tuple[str, bytes], bytes]
+    filters: list[PathFilter]
+    excluded: Sequence[Exclusion]
+    listed_only: Mapping[str, Sequence[Entry]]
 
 
 class _Damage(NamedTuple):
@@ -134,9 +141,18 @@ def without_digests(problems: Iterable[DatabaseProblem]) -> frozenset[str]:
     return frozenset(match["label"] for match in matches if match is not None and match["kind"] == "md5sums")
 
 
-def make_plan(findings: Iterable[Finding], problems: Iterable[DatabaseProblem], facts: Facts, policy: Policy) -> Plan:
-    """Plan the repair of everything that was found."""
-    planner = _Planner(facts, policy)
+def make_plan(
+    findings: Iterable[Finding],
+    problems: Iterable[DatabaseProblem],
+    facts: Facts,
+    policy: Policy,
+    unsuited: Mapping[str, tuple[str, str]] | None = None,
+) -> Plan:
+    """Plan the repair of everything that was found.
+
+    ``unsuited`` are, by label, packages that must not be installed as a whole, with reason and remedy.
+    """
+    planner = _Planner(facts, policy, unsuited or {})
     planner.plan_database(problems)
     for damage in _by_path(findings, facts.entries):
         planner.plan_damage(damage)
@@ -154,7 +170,7 @@ def _by_path(findings: Iterable[Finding], entries: Mapping[bytes, Entry]) -> lis
     ]
 
 
-def installation(label: str, reference: VerifiedPackage, installed: str, paths: list[bytes], why: str) -> Step:
+def installation(label: str, reference: VerifiedPackage, paths: list[bytes], why: str) -> Step:
     """Return the step that installs a package again, over the paths that are damaged."""
     places = [stage(path, label) for path in paths] or [stage(b"", label)]
     return Step(
@@ -165,7 +181,7 @@ def installation(label: str, reference: VerifiedPackage, installed: str, paths: 
         why,
         reference.source,
         reference.trust,
-        {"version": installed, "damaged": [text(path) for path in paths]},
+        {"version": reference.version, "damaged": [text(path) for path in paths]},
         {"version": reference.version, "size": sum(member.size for member in reference.members.values())},
         damaged=tuple(paths),
     )
@@ -174,13 +190,13 @@ def installation(label: str, reference: VerifiedPackage, installed: str, paths: 
 class _Planner:
     """The making of one plan."""
 
-    def __init__(self, facts: Facts, policy: Policy) -> None:
+    def __init__(self, facts: Facts, policy: Policy, unsuited: Mapping[str, tuple[str, str]]) -> None:
         self.facts = facts
         self.policy = policy
+        self.unsuited = unsuited
         self.steps: dict[tuple[str, bytes], Step] = {}
         self.refused: list[NotRepaired] = []
         self.by_package: dict[str, list[_Damage]] = {}
-        self.places = _places(facts)
         self.taken: dict[bytes, Step] = {}
         self.groups: dict[str, dict[bytes, list[bytes]]] = {}
 
@@ -199,12 +215,10 @@ class _Planner:
             match = _INFO_FILE.fullmatch(problem.file)
             label = match["label"] if match is not None else ""
             reference = self._trusted(label)
-            if match is None or label not in self.facts.installed:
+            if match is None or label not in self.facts.references:
                 self._refuse_problem(path, problem, "no package holds it")
             elif isinstance(reference, str):
                 self._refuse_problem(path, problem, reference)
-            elif reference.version != self.facts.installed[label]:
-                self._refuse_problem(path, problem, "only another version of its package can be had")
             elif match["kind"] == "md5sums" and not self.facts.digests.get(label):
                 self._refuse_problem(path, problem, "its package cannot be read")
             else:
@@ -226,15 +240,21 @@ class _Planner:
         self._add(step._replace(content=content))
 
     def _list(self, label: str, reference: VerifiedPackage) -> bytes:
-        """Return the list of a package as dpkg writes it: without the files that another package has taken over."""
+        """Return the list of a package as dpkg writes it (measured with dpkg 1.21).
+
+        It has the names of the package, wherever they are diverted to, and those that dpkg is configured to leave out;
+        it has not the files that another package has taken over.
+        """
         name = label.partition(":")[0]
         taken_over = {
-            entry.listed
-            for entry in self.facts.entries.values()
+            path
+            for path, entry in self.facts.entries.items()
             if entry.kind != DIRECTORY and not any(owner.partition(":")[0] == name for owner in entry.packages)
         }
         kept = [
-            path for path, member in reference.members.items() if member.kind == DIRECTORY or path not in taken_over
+            path
+            for path, member in reference.members.items()
+            if member.kind == DIRECTORY or self.facts.places[label, path] not in taken_over
         ]
         return b"".join(path + b"\n" for path in (b"/.", *kept))
 
@@ -255,6 +275,8 @@ class _Planner:
             self._plan_file(damage, label, reference)
         elif self.policy.strategy == "file":
             self._refuse(damage, f"one file is not enough: {why_package}", "Use the strategy package or auto")
+        elif label in self.unsuited:
+            self._refuse(damage, *self.unsuited[label])
         else:
             self.by_package.setdefault(label, []).append(damage)
 
@@ -315,8 +337,6 @@ class _Planner:
         entry, member = damage.entry, self._member(damage, reference)
         if entry is None or member is None:
             return "its package is not completely installed"
-        if reference.version != self.facts.installed.get(label):
-            return "only another version of its package can be had"
         if entry.kind == CONFFILE or (member.kind == DIRECTORY and damage.classes <= _METADATA_CLASSES):
             return None  # dpkg restores neither a conffile nor the mode of a directory that is there.
         if member.kind not in (FILE, DIRECTORY, SYMLINK):
@@ -357,7 +377,12 @@ class _Planner:
         if label not in self.groups:
             self.groups[label] = _link_groups(reference)
         names = [name for name in self.groups[label].get(first, ()) if name != member.path]
-        return tuple((self.places[label, name], name) for name in names if (label, name) in self.places)
+        places = [(self.facts.places[label, name], name) for name in names]
+        return tuple((path, name) for path, name in places if self._is_owned(path, label))
+
+    def _is_owned(self, path: bytes, label: str) -> bool:
+        """Tell whether a path is looked at, and is the package's own."""
+        return path in self.facts.entries and label in self.facts.entries[path].packages
 
     def plan_packages(self) -> None:
         """Plan one step for each package that is installed again, and drop the steps which that makes needless."""
@@ -371,7 +396,7 @@ class _Planner:
             paths = [damage.path for damage in damages if damage.entry is not None]
             paths += [path for step in covered for path in step.damaged]
             why = ", ".join(sorted({damage.why for damage in damages} | {step.why for step in covered}))
-            self._add(installation(label, reference, self.facts.installed.get(label, "none"), paths, why))
+            self._add(installation(label, reference, paths, why))
 
     def _is_covered(self, step: Step) -> bool:
         """Tell whether the installation of its package does what a step does."""
@@ -405,17 +430,6 @@ class _Planner:
         )
 
 
-def _places(facts: Facts) -> dict[tuple[str, bytes], bytes]:
-    """Return where the paths of the packages that repair lie on disk, by label and name in the package."""
-    labels = {label for label, reference in facts.references.items() if not isinstance(reference, str)}
-    return {
-        (label, entry.listed): entry.path
-        for entry in facts.entries.values()
-        for label in entry.packages
-        if label in labels
-    }
-
-
 def _digests(digests: Mapping[bytes, bytes]) -> bytes:
     """Return digests in the format of deb-md5sums(5)."""
     return b"".join(digest + b"  " + path[1:] + b"\n" for path, digest in digests.items())
@@ -443,11 +457,24 @@ def _metadata(damage: _Damage, member: Member) -> tuple[int | None, str | int | 
     owner: str | int | None = None
     group: str | int | None = None
     if (lost or "mode_changed" in damage.classes) and member.kind != SYMLINK:
-        mode = member.mode if recorded is None or recorded.mode is None else recorded.mode
+        mode = _mode(damage, member)
     if lost or "owner_changed" in damage.classes:
         owner = (member.owner or member.uid) if recorded is None or recorded.owner is None else recorded.owner
         group = (member.group or member.gid) if recorded is None or recorded.group is None else recorded.group
     return mode, owner, group
+
+
+def _mode(damage: _Damage, member: Member) -> int:
+    """Return the mode that a path gets; where scripts set it, what it has but for the bits that nobody asks for."""
+    recorded = damage.entry.recorded if damage.entry is not None else None
+    if recorded is None:
+        return member.mode
+    if recorded.mode is not None:
+        return recorded.mode
+    for finding in damage.findings:
+        if finding.category == "mode_changed" and "mode_without" in finding.expected:
+            return int(str(finding.actual["mode"]), 8) & ~recorded.denied
+    return member.mode
 
 
 def _after(member: Member, mode: int | None, owner: str | int | None, group: str | int | None) -> dict[str, object]:

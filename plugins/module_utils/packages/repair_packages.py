@@ -5,10 +5,14 @@
 """The step of a repair that installs a whole package again, from a verified file and by the package manager itself.
 
 ``dpkg --install FILE`` unpacks all files of exactly that file and configures it. apt's ``--reinstall`` would look for a
-version of its own and may change other packages. Maintainer scripts run; that they start, stop or restart no service
-is seen to by a variable of their environment (``SYSTEMD_OFFLINE``), so nothing is left behind by a run that is killed.
+version of its own and may change other packages. Maintainer scripts run, but start, stop and restart no service.
 
 dpkg is never ended half-way through a package, neither for being slow nor because somebody interrupts the repair.
+
+Everything that it replaces or removes is kept before, also what nobody has found damaged.
+
+Triggers are put off until all packages are installed, so that none makes something, an initramfs say, of files that are
+still damaged. dpkg runs one before that only where a package could not be configured otherwise (measured, dpkg 1.21).
 """
 
 from __future__ import annotations
@@ -30,10 +34,22 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages import 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.database_locks import DatabaseLocks
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import VerifiedPackage
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import DIRECTORY, text
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.quarantine import Quarantine
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.quarantine import (
+    NotMovableError,
+    Quarantine,
+    QuarantineError,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair import Facts
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import Step
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_replaced import replaced_by
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_steps import RepairError, obstacle
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.silent_services import (
+    PARENT,
+    Silence,
+    silent_services,
+)
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import DirectoryWalk, Tree
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.verdict import left_out
 
 #: How somebody ends a program who means to let it clear up.
 _INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -42,13 +58,17 @@ _ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
     # Whoever holds lock-frontend says so (dpkg(1)); it is we.
     "DPKG_FRONTEND_LOCKED": "true",
-    # systemctl then talks to no service manager, as in a chroot (systemd, ENVIRONMENT).
-    "SYSTEMD_OFFLINE": "1",
     "NEEDRESTART_SUSPEND": "1",
     "HOME": "/root",
 }
 #: Conffiles keep what they have: those that may be restored are, each by a step of its own.
-_INSTALL = ("--force-confold", "--install")
+_INSTALL = ("--no-triggers", "--force-confold", "--install")
+_RUN_TRIGGERS = ("--triggers-only", "--pending")
+#: What means something in a glob, and how it is written to mean itself (glob(7)).
+_GLOB, _ESCAPED = re.compile(r"[][*?\\]"), r"\\\g<0>"
+#: What a trigger makes anew, by the package whose trigger it is.
+_INITRAMFS_MAKERS = frozenset(("initramfs-tools", "dracut"))
+_INITRAMFS = (b"initrd", b"initramfs")
 _MAX_STATUS_BYTES = 64 * 1024 * 1024
 
 
@@ -58,12 +78,26 @@ def held_packages(tree: Tree) -> frozenset[str]:
         data = tree.read(b"/var/lib/dpkg/status", _MAX_STATUS_BYTES)
     except OSError:
         return frozenset()
-    paragraphs = [part for part in data.decode("utf-8", "replace").split("\n\n") if "\nStatus: hold " in "\n" + part]
     held = set()
-    for fields in (dict(re.findall(r"^([A-Za-z-]+): *(.*)$", part, re.MULTILINE)) for part in paragraphs):
+    for fields in _paragraphs(data, "Status: hold "):
         name, architecture = fields.get("Package", ""), fields.get("Architecture", "")
         held.add(f"{name}:{architecture}" if fields.get("Multi-Arch") == "same" else name)
     return frozenset(held)
+
+
+def with_pending_triggers(tree: Tree) -> frozenset[str]:
+    """Return the names of the packages whose triggers are to be run."""
+    try:
+        data = tree.read(b"/var/lib/dpkg/status", _MAX_STATUS_BYTES)
+    except OSError:
+        return frozenset()
+    return frozenset(fields.get("Package", "") for fields in _paragraphs(data, "Triggers-Pending: "))
+
+
+def _paragraphs(data: bytes, beginning: str) -> list[dict[str, str]]:
+    """Return the fields of the paragraphs with a line that begins in a way."""
+    parts = [part for part in data.decode("utf-8", "replace").split("\n\n") if f"\n{beginning}" in f"\n{part}"]
+    return [dict(re.findall(r"^([A-Za-z-]+): *(.*)$", part, re.MULTILINE)) for part in parts]
 
 
 class InstallationError(RepairError):
@@ -84,11 +118,24 @@ class _Ended(NamedTuple):
 class PackageRepair:
     """Installs packages on one root."""
 
-    def __init__(self, tree: Tree, quarantine: Quarantine, locks: DatabaseLocks) -> None:
-        """Take a root that is open, where damaged files are kept, and the locks that are held."""
+    def __init__(
+        self,
+        tree: Tree,
+        quarantine: Quarantine,
+        locks: DatabaseLocks,
+        facts: Facts,
+        to_inherit: tuple[int, ...],
+    ) -> None:
+        """Take a root that is open, where damaged files are kept, the locks that are held, and what is planned with.
+
+        ``to_inherit`` keeps the packages where they are while dpkg runs.
+        """
         self._tree = tree
         self._quarantine = quarantine
         self._locks = locks
+        self._facts = facts
+        self._to_inherit = to_inherit
+        self._triggers_put_off = False
 
     def perform(self, step: Step, reference: VerifiedPackage) -> None:
         """Install the package of a step.
@@ -96,23 +143,59 @@ class PackageRepair:
         Raises `RepairError`, of which an `InstallationError` comes after dpkg was begun, `QuarantineError` and
         `LockedError`. An interruption (SIGINT, SIGTERM, SIGHUP) arrives when dpkg has ended.
         """
-        self._refuse_obstacles(reference)
+        self._refuse_obstacles(step.package, reference)
         self._refuse_ways_out(reference)
-        for path in step.damaged:
-            self._set_aside(path, reference)
+        moved: list[tuple[bytes, bytes]] = []
+        try:
+            self._keep(step, reference, moved)
+            self._install(step, reference)
+        except BaseException:
+            self._move_back(moved)
+            raise
+
+    def _install(self, step: Step, reference: VerifiedPackage) -> None:
         held = step.package in held_packages(self._tree)
+        if not self._triggers_put_off:
+            self._quarantine.note_triggers()
+            self._triggers_put_off = True
         if held:
             self._quarantine.note_held(step.package)
         with _interruptions_deferred():
             try:
                 with self._locks.lent():
-                    ended = self._run([*_INSTALL, reference.path])
+                    ended = self._run([*self._filters(reference), *_INSTALL, reference.path])
             finally:
                 if held:
                     self.hold([step.package])
         if ended.status != 0:
             remedy = f"Look at it with dpkg --audit, and install {Path(reference.path).name} by hand"
             raise InstallationError(step.package, f"dpkg ended with status {ended.status}: {ended.said}", remedy)
+
+    def expect_triggers(self) -> None:
+        """Take over the triggers that a run which was killed has put off."""
+        self._triggers_put_off = True
+
+    def run_triggers(self) -> None:
+        """Run the triggers that were put off, if any were. Raises `InstallationError` and `LockedError`."""
+        if not self._triggers_put_off:
+            return
+        if with_pending_triggers(self._tree) & _INITRAMFS_MAKERS:
+            self._keep_initramfs()
+        with _interruptions_deferred(), self._locks.lent():
+            ended = self._run(_RUN_TRIGGERS)
+        if ended.status != 0:
+            reason = f"dpkg {' '.join(_RUN_TRIGGERS)} ended with status {ended.status}: {ended.said}"
+            remedy = "Mend what it complains of, then run dpkg --configure --pending"
+            raise InstallationError("triggers", reason, remedy)
+        self._triggers_put_off = False
+
+    def _keep_initramfs(self) -> None:
+        """Keep what is made anew; it is no reason to leave a system half-configured that there is no room for that."""
+        directory = self._tree.resolve(b"/boot")
+        with contextlib.suppress(OSError):
+            for name in self._tree.names(directory):
+                if name.startswith(_INITRAMFS):
+                    self._quarantine.keep_if_possible(directory + b"/" + name)
 
     def hold(self, labels: Sequence[str]) -> None:
         """Hold packages: dpkg takes that from a package which it is told to install.
@@ -129,10 +212,11 @@ class PackageRepair:
     def _run(self, arguments: Sequence[str], given: bytes = b"") -> _Ended:
         """Run dpkg to its end, however long that takes. Raises `InstallationError` when it cannot be started.
 
-        It outlives this process: it writes to a file, since a pipe would end with us, and holds lock-frontend too.
+        It outlives this process: it writes to a file, since a pipe would end with us, and holds lock-frontend and the
+        directory of the packages too.
         """
         argv = [*self._dpkg(), *arguments]
-        with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as output:
+        with self._silence() as silence, tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as output:
             stdin.write(given)
             stdin.seek(0)
             try:
@@ -142,9 +226,9 @@ class PackageRepair:
                     stdout=output,
                     stderr=output,
                     cwd="/",
-                    env=commands.environment(_ENVIRONMENT),
+                    env=commands.environment({**_ENVIRONMENT, **silence.environment}),
                     start_new_session=True,
-                    pass_fds=self._locks.to_inherit(),
+                    pass_fds=(*self._locks.to_inherit(), *self._to_inherit, *silence.to_inherit),
                 )
             except OSError as error:
                 reason = f"dpkg cannot be started: {error.strerror}"
@@ -152,6 +236,23 @@ class PackageRepair:
             status = process.wait()
             output.seek(max(0, os.fstat(output.fileno()).st_size - _MAX_MESSAGE_BYTES))
             return _Ended(status, output.read(_MAX_MESSAGE_BYTES).decode("utf-8", "replace").strip())
+
+    @contextlib.contextmanager
+    def _silence(self) -> Iterator[Silence]:
+        """Keep maintainer scripts from services. In another root they are in a chroot, where none runs."""
+        if self._tree.root:
+            yield Silence({"SYSTEMD_OFFLINE": "1"}, ())
+            return
+        with contextlib.ExitStack() as stack:
+            try:
+                silence = stack.enter_context(silent_services())
+            except OSError as error:
+                raise InstallationError(
+                    PARENT,
+                    f"nothing can be put there that keeps services from being restarted: {error.strerror}",
+                    "Make room there, and see that the directory belongs to root",
+                ) from error
+            yield silence
 
     def _dpkg(self) -> list[str]:
         """Return how dpkg is called."""
@@ -161,10 +262,17 @@ class PackageRepair:
         log = os.fsdecode(self._tree.root + self._tree.resolve(b"/var/log/dpkg.log"))
         return ["dpkg", f"--root={os.fsdecode(self._tree.root)}", f"--log={log}"]
 
-    def _refuse_obstacles(self, reference: VerifiedPackage) -> None:
+    def _filters(self, reference: VerifiedPackage) -> list[str]:
+        """Return what another root leaves out: dpkg itself would leave out what this machine does (dpkg.cfg(5))."""
+        if not self._tree.root:
+            return []
+        left = [os.fsdecode(path) for path in reference.members if left_out(path, self._facts.filters)]
+        return ["--path-include=*", *(f"--path-exclude={_GLOB.sub(_ESCAPED, path)}" for path in left)]
+
+    def _refuse_obstacles(self, label: str, reference: VerifiedPackage) -> None:
         """Refuse before dpkg does it half-way through the package."""
         for path in reference.members:
-            reason = obstacle(self._tree, self._tree.locate(path))
+            reason = obstacle(self._tree, self._facts.places[label, path])
             if reason is not None:
                 remedy = "Find out who set it, clear it with chattr -i -a, and repair again"
                 raise RepairError(reference.name, reason, remedy)
@@ -182,22 +290,44 @@ class PackageRepair:
                     "Repair the system from within, or with the strategy file",
                 )
 
-    def _set_aside(self, path: bytes, reference: VerifiedPackage) -> None:
-        """Keep what is at a path. A directory in place of a file is moved away: dpkg replaces only empty ones."""
+    def _keep(self, step: Step, reference: VerifiedPackage, moved: list[tuple[bytes, bytes]]) -> None:
+        """Keep what dpkg replaces; ``moved`` gets the directories that are moved, with their names in the quarantine.
+
+        A directory in the place of a file is: dpkg removes it with all that is in it, or leaves it for a link.
+        """
+        replaced = {each.path: each for each in replaced_by(self._tree, step.package, self._facts)}
+        for path in step.damaged:
+            self._quarantine.keep(path)
+        for path, each in replaced.items():
+            if path not in step.damaged:
+                self._quarantine.keep(path, with_content=each.has_content)
+        no_directories = {
+            self._facts.places[step.package, listed]
+            for listed, member in reference.members.items()
+            if member.kind != DIRECTORY
+        }
+        for path in sorted({*step.damaged, *replaced} & no_directories):
+            self._set_aside(path, moved)
+
+    def _set_aside(self, path: bytes, moved: list[tuple[bytes, bytes]]) -> None:
         directory, _slash, name = path.rpartition(b"/")
-        self._quarantine.keep(path)
         walk = DirectoryWalk(self._tree)
         try:
             parent = walk.enter(directory)
-            if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
-                return
-            kinds = {member.kind for listed, member in reference.members.items() if self._tree.locate(listed) == path}
-            if kinds and DIRECTORY not in kinds:
-                self._quarantine.move(path, parent, name)
-        except OSError:
+            if stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+                moved.append((path, self._quarantine.move(path, parent, name)))
+        except (FileNotFoundError, NotADirectoryError):
             return
+        except NotMovableError as error:
+            raise RepairError(error.value, error.reason, error.remedy) from error
         finally:
             walk.close()
+
+    def _move_back(self, moved: Sequence[tuple[bytes, bytes]]) -> None:
+        """Put directories back where dpkg has put nothing; where that fails, the records say where they are."""
+        for path, kept in moved:
+            with contextlib.suppress(QuarantineError):
+                self._quarantine.move_back(path, kept)
 
 
 @contextlib.contextmanager

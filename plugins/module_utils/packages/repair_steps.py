@@ -38,7 +38,9 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.inode i
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import text
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.quarantine import (
+    NotMovableError,
     Quarantine,
+    QuarantineError,
     Unfinished,
     mark_finished,
 )
@@ -309,9 +311,21 @@ class FileRepair:
         if old is None or not stat.S_ISDIR(old.mode):
             os.rename(private, name, src_dir_fd=parent, dst_dir_fd=parent)
         else:
-            exchange(parent, private, name)
-            self._quarantine.move(path, parent, private)
+            self._exchange_directory(path, parent, private, name)
         sync_directory(parent)
+
+    def _exchange_directory(self, path: bytes, parent: int, private: bytes, name: bytes) -> None:
+        """Put what is ready in the place of a directory, which is in its place again when it cannot be kept."""
+        try:
+            self._quarantine.require_movable(path, parent, name)
+            exchange(parent, private, name)
+            try:
+                self._quarantine.move(path, parent, private)
+            except QuarantineError:
+                exchange(parent, private, name)
+                raise
+        except NotMovableError as error:
+            raise RepairError(error.value, error.reason, error.remedy) from error
 
 
 def clear_leftovers(tree: Tree, quarantine: Quarantine, runs: list[Unfinished]) -> list[str]:
@@ -372,15 +386,25 @@ def _clear_directory(tree: Tree, quarantine: Quarantine, directory: bytes) -> li
         parent = walk.enter(directory)
         names = [name for name in tree.names(directory) if is_private(name)]
         for name in names:
-            if stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
-                quarantine.move(directory + b"/" + name, parent, name)
-            else:
-                os.unlink(name, dir_fd=parent)
+            _clear(quarantine, directory, parent, name)
         return [text(directory + b"/" + name) for name in names]
     except (FileNotFoundError, NotADirectoryError):
         return []
     finally:
         walk.close()
+
+
+def _clear(quarantine: Quarantine, directory: bytes, parent: int, name: bytes) -> None:
+    """Remove what has a private name; a directory with something in it is one that stood where a file belongs."""
+    if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+        os.unlink(name, dir_fd=parent)
+        return
+    try:
+        os.rmdir(name, dir_fd=parent)
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:
+            raise
+        quarantine.move(directory + b"/" + name, parent, name)
 
 
 @contextlib.contextmanager

@@ -6,23 +6,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import MeasurementError, WebopsError
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages import aftermath, archive, check, deb
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import archive, check, deb
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive import Archive, Unavailable
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive_apt import Identity
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.database_locks import (
     DPKG_LOCKS,
     DatabaseLocks,
     is_locked,
+    make_locks,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import VerifiedPackage
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb_container import DebError
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import text
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.disk_health import (
+    Health,
+    Refusal,
+    read_errors,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import CONFFILE, DIRECTORY, text
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.progress import Progress
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.quarantine import (
     Quarantine,
     QuarantineError,
@@ -33,7 +37,6 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair 
     Facts,
     concerned,
     installation,
-    make_plan,
     without_digests,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_order import DATABASE
@@ -45,11 +48,24 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import (
     INSTALL_PACKAGE,
     Plan,
-    Policy,
     Step,
-    describe_plan,
-    describe_step,
-    difference,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_record import (
+    ERRORS,
+    Attempt,
+    Done,
+    Outcome,
+    RepairOptions,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_replaced import (
+    listed_only,
+    make_plan,
+    with_replaced,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_result import (
+    make_result,
+    paths_of,
+    write_report,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_steps import (
     FileRepair,
@@ -59,76 +75,15 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_
     obstacle,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.system_health import (
-    Refusal,
-    refusals,
+    assess,
     without_the_running_kernel,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.transactions import stamp
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.verdict import verdict
 
+__all__ = ["RepairOptions", "repair"]
 
-class RepairOptions(NamedTuple):
-    """What to verify (and where packages come from), and what is allowed. With ``dry_run`` nothing is changed."""
-
-    verification: check.Options
-    policy: Policy = Policy()
-    dry_run: bool = False
-
-
-class _Outcome(NamedTuple):
-    """What became of one step; ``error`` is empty when it was done."""
-
-    step: Step
-    status: str
-    error: str = ""
-
-
-#: What can go wrong on a damaged system in the middle of its repair.
-_ERRORS = (WebopsError, DebError, OSError)
-
-
-class _Done:
-    """The one record of a run; ``complaints`` are about the sources of packages.
-
-    ``stopped`` says that nothing more may be changed, ``unfinished`` that the next run has to see to what is left.
-    ``known`` are the classes and paths of what was found before anything was done about it.
-    """
-
-    def __init__(self) -> None:
-        self.outcomes: list[_Outcome] = []
-        self.leftovers: list[str] = []
-        self.complaints: list[str] = []
-        self.failures: list[str] = []
-        self.known: set[tuple[str, bytes]] = set()
-        self.after: check.Verification | None = None
-        self.changed = self.stopped = self.unfinished = False
-
-    def repaired(self) -> list[Step]:
-        """Return the steps that were done."""
-        return [outcome.step for outcome in self.outcomes if outcome.status == "done"]
-
-    @contextlib.contextmanager
-    def kept(self) -> Iterator[None]:
-        """Note an error instead of raising it, once something was changed: then the result must not be lost."""
-        try:
-            yield
-        except _ERRORS as error:
-            if not self.changed:
-                raise
-            self.stopped = self.unfinished = True
-            self.failures.append(str(error))
-
-
-class _Attempt(NamedTuple):
-    """One attempt: what was found, what was planned, what spoke against it."""
-
-    before: check.Verification
-    plan: Plan
-    reasons: list[Refusal]
-
-
-_NO_FACTS = Facts({}, {}, {}, {}, {}, {})
+_NO_FACTS = Facts({}, {}, {}, {}, {}, {}, [], (), {})
 
 
 def repair(options: RepairOptions) -> dict[str, Any]:
@@ -137,9 +92,10 @@ def repair(options: RepairOptions) -> dict[str, Any]:
     Raises `InvalidInputError` for an option that cannot be used or a root without a package database, and
     `MeasurementError` when nothing can be measured, or the database changed meanwhile.
     """
+    check.check_options(options.verification)
     tree = Tree(options.verification.root)
     quarantine = Quarantine(tree)
-    done = _Done()
+    done = Done(Progress(options.verification.progress_path))
     try:
         attempt = _attempt(options, quarantine, done)
         if not done.stopped and any(step.stage == DATABASE for step in done.repaired()):
@@ -156,10 +112,13 @@ def repair(options: RepairOptions) -> dict[str, Any]:
     finally:
         quarantine.close()
         tree.close()
-    return _result(options, attempt, done, quarantine.path)
+    result = make_result(options, attempt, done, quarantine.path)
+    if options.verification.report_path is not None:
+        write_report(options.verification.report_path, attempt, done, result)
+    return result
 
 
-def _attempt(options: RepairOptions, quarantine: Quarantine, done: _Done) -> _Attempt:
+def _attempt(options: RepairOptions, quarantine: Quarantine, done: Done) -> Attempt:
     """Verify, plan, and do the plan, or of one that mends the database that part alone."""
     tree = Tree(options.verification.root)
     try:
@@ -169,28 +128,31 @@ def _attempt(options: RepairOptions, quarantine: Quarantine, done: _Done) -> _At
         done.known |= {(finding.category, finding.path) for finding in before.findings}
         labels = concerned(before.findings, before.problems)
         with Archive(tree, check.WORK_DIRECTORY, _archive_options(options), frozenset(map(_name, labels))) as source:
-            facts = _facts(tree, before, labels, source) if labels else _NO_FACTS
-            plan = make_plan(before.findings, before.problems, facts, options.policy)
+            facts = _NO_FACTS
+            if labels:
+                facts = _facts(tree, before, _references(source, labels, done.progress), source, options)
+            done.progress.begin("planning")
+            plan = make_plan(tree, before.findings, before.problems, facts, options.policy)
             if not tree.root:
                 plan = without_the_running_kernel(plan, tree, os.uname().release)
-            reasons = _reasons(tree, plan)
+            health = _health(tree, before, plan, facts)
             done.complaints += source.complaints
             killed = [run for run in unfinished(tree) if not quarantine.is_run(run.run)]
-            if (plan.steps or killed) and not options.dry_run and not reasons:
+            if (plan.steps or killed) and not options.dry_run and not health.refusals:
                 now = [step for step in plan.steps if step.stage == DATABASE] or plan.steps
                 work = _Work(tree, options, facts, frozenset(before.manifest.installed), done)
                 with done.kept():
-                    work.do(now, before_all, quarantine)
+                    work.do(now, before_all, quarantine, source.to_inherit())
     finally:
         tree.close()
-    return _Attempt(before, plan, reasons)
+    return Attempt(before, plan, health)
 
 
-def _together(first: _Attempt, second: _Attempt) -> _Attempt:
+def _together(first: Attempt, second: Attempt) -> Attempt:
     """Return what both attempts found and planned, as one."""
     mended = [step for step in first.plan.steps if step.stage == DATABASE]
     plan = Plan(mended + second.plan.steps, second.plan.not_repaired)
-    return _Attempt(first.before, plan, second.reasons)
+    return Attempt(first.before, plan, second.health)
 
 
 def _verified_again(options: RepairOptions) -> check.Verification:
@@ -211,18 +173,18 @@ def _archive_options(options: RepairOptions) -> archive.Options:
     return archive.Options(verification.archive_sources, verification.package_directories, trust)
 
 
-def _reasons(tree: Tree, plan: Plan) -> list[Refusal]:
-    """Return everything that speaks against doing a plan now."""
-    found = refusals(tree, plan)
+def _health(tree: Tree, before: check.Verification, plan: Plan, facts: Facts) -> Health:
+    """Return everything that speaks against doing a plan now, and what is not known."""
+    health = assess(tree, plan, read_errors(tree, before), facts.references)
     locked = is_locked(tree, DPKG_LOCKS) if plan.steps else None
     if locked is not None:
         remedy = "Let it come to its end, and repair again"
-        found.append(Refusal(f"a package transaction is running ({text(locked)} is locked)", remedy))
-    return found
+        health.refusals.append(Refusal(f"a package transaction is running ({text(locked)} is locked)", remedy))
+    return health
 
 
-def _facts(tree: Tree, before: check.Verification, labels: list[str], source: Archive) -> Facts:
-    """Collect what the plan rests on: the packages that vouch for files, and what is in the way."""
+def _references(source: Archive, labels: list[str], progress: Progress) -> dict[str, VerifiedPackage | str]:
+    """Return the package that vouches for each label, or why there is none."""
     packages = source.database.packages
     wanted = {
         Identity(packages[label].name, packages[label].version, packages[label].architecture): label
@@ -230,8 +192,22 @@ def _facts(tree: Tree, before: check.Verification, labels: list[str], source: Ar
         if label in packages
     }
     references: dict[str, VerifiedPackage | str] = {}
+    progress.begin("fetching", len(wanted))
     for identity, found in source.packages(list(wanted)):
         references[wanted[identity]] = found.reason if isinstance(found, Unavailable) else found
+        progress.update(files_done=len(references))
+    return references
+
+
+def _facts(
+    tree: Tree,
+    before: check.Verification,
+    references: dict[str, VerifiedPackage | str],
+    source: Archive,
+    options: RepairOptions,
+) -> Facts:
+    """Collect what the plan rests on: the packages that vouch for files, and what is in the way."""
+    packages = source.database.packages
     entries = {entry.path: entry for entry in before.manifest.entries}
     scripts = {
         label: b"\n".join(found.contents.scripts) for label, found in references.items() if not isinstance(found, str)
@@ -243,11 +219,19 @@ def _facts(tree: Tree, before: check.Verification, labels: list[str], source: Ar
     in_the_way = {finding.path: obstacle(tree, finding.path) for finding in before.findings}
     return Facts(
         entries,
-        {label: package.version for label, package in packages.items()},
         references,
         scripts,
         {path: reason for path, reason in in_the_way.items() if reason is not None},
         digests,
+        {
+            (label, path): source.database.place(packages[label], path)
+            for label, found in references.items()
+            if not isinstance(found, str)
+            for path in found.members
+        },
+        before.manifest.filters,
+        options.verification.exclude,
+        listed_only(before.manifest.entries, references),
     )
 
 
@@ -261,9 +245,7 @@ def _digests(package: VerifiedPackage) -> dict[bytes, bytes]:
 class _Work:
     """The doing of one plan; ``installed`` are the labels of all packages of the root."""
 
-    def __init__(
-        self, tree: Tree, options: RepairOptions, facts: Facts, installed: frozenset[str], done: _Done
-    ) -> None:
+    def __init__(self, tree: Tree, options: RepairOptions, facts: Facts, installed: frozenset[str], done: Done) -> None:
         self.tree = tree
         self.options = options
         self.facts = facts
@@ -271,14 +253,22 @@ class _Work:
         self.done = done
         self.by_package: dict[str, list[bytes]] = {}
 
-    def do(self, steps: list[Step], verified: tuple[object, ...], quarantine: Quarantine) -> None:
+    def do(
+        self,
+        steps: list[Step],
+        verified: tuple[object, ...],
+        quarantine: Quarantine,
+        to_inherit: tuple[int, ...],
+    ) -> None:
         """Do steps under the package manager's locks."""
+        if stamp(self.tree) == verified and make_locks(self.tree, DPKG_LOCKS):
+            verified = stamp(self.tree)  # Nobody else was at work: whoever is has made its lock.
         with DatabaseLocks(self.tree, DPKG_LOCKS) as locks:
             if stamp(self.tree) != verified:
                 raise MeasurementError(
                     "the package database", "it was changed while the system was verified", "Repair again"
                 )
-            packages = PackageRepair(self.tree, quarantine, locks)
+            packages = PackageRepair(self.tree, quarantine, locks, self.facts, to_inherit)
             self._finish_killed_runs(quarantine, packages)
             self._steps(steps, FileRepair(self.tree, quarantine), packages)
 
@@ -289,6 +279,9 @@ class _Work:
         if held:
             self.done.changed = True
             packages.hold(held)
+        if any(run.triggers for run in runs):
+            self.done.changed = True
+            packages.expect_triggers()
         removed = clear_leftovers(self.tree, quarantine, runs)
         self.done.changed = self.done.changed or bool(removed)
         self.done.leftovers += removed
@@ -296,22 +289,32 @@ class _Work:
     def _steps(self, steps: list[Step], files: FileRepair, packages: PackageRepair) -> None:
         pending = list(steps)
         while pending and not self.done.stopped:
+            begun = len(self.done.outcomes)
+            self.done.progress.update(stage="repairing", files_done=begun, files_total=begun + len(pending))
             step = pending.pop(0)
             try:
                 self._step(step, files, packages)
-            except _ERRORS as error:
+            except ERRORS as error:
                 self._failed(step, error, pending)
             else:
                 self.done.changed = True
-                self.done.outcomes.append(_Outcome(step, "done"))
-        self.done.outcomes += [_Outcome(each, "not_done", "an earlier step failed") for each in pending]
+                self.done.replaced |= self._replaced(step)
+                self.done.outcomes.append(Outcome(step, "done"))
+        self.done.outcomes += [Outcome(each, "not_done", "an earlier step failed") for each in pending]
+        if not self.done.unfinished:
+            with self.done.kept():
+                packages.run_triggers()
 
     def _failed(self, step: Step, error: Exception, pending: list[Step]) -> None:
         """Go on after a step that left everything as it was; after every other stop, since nobody knows what is."""
         harmless = isinstance(error, RepairError) and not isinstance(error, (InstallationError, UntrustedDiskError))
         if isinstance(error, RepairError) and error.by_package and self.options.policy.strategy == "auto":
-            self._note_for_package(step, error, pending)
-            return
+            try:
+                self._note_for_package(step, error, pending)
+                return
+            except RepairError as refusal:
+                reason = f"{error.reason}, and its package must not be installed instead: {refusal.reason}"
+                error = RepairError(error.value, reason, refusal.remedy)
         if not harmless:
             self.done.stopped = True
             self.done.unfinished = not isinstance(error, InstallationError) or isinstance(error, HoldError)
@@ -319,7 +322,7 @@ class _Work:
             self.done.changed = self.done.changed or not as_it_was
         reason = f"{error.value}: {error.reason}" if isinstance(error, WebopsError) else f"{step.package}: {error}"
         self.done.failures.append(str(error) if isinstance(error, WebopsError) else f"{reason}. Repair again")
-        self.done.outcomes.append(_Outcome(step, "failed", reason))
+        self.done.outcomes.append(Outcome(step, "failed", reason))
 
     def _step(self, step: Step, files: FileRepair, packages: PackageRepair) -> None:
         reference = self.facts.references[step.package]
@@ -330,90 +333,40 @@ class _Work:
         else:
             files.perform(step, reference)
 
+    def _replaced(self, step: Step) -> set[bytes]:
+        """Return the files that a step has exchanged: with a package all that it has, but for conffiles."""
+        replaced = set(paths_of(step))
+        if step.kind == INSTALL_PACKAGE:
+            replaced |= {
+                entry.path
+                for entry in self.facts.entries.values()
+                if step.package in entry.packages and entry.kind not in (CONFFILE, DIRECTORY)
+            }
+        return replaced
+
     def _note_for_package(self, step: Step, error: RepairError, pending: list[Step]) -> None:
-        """Install the whole package at the end for a file that cannot be repaired alone, once for all its files."""
+        """Install the whole package at the end for a file that cannot be repaired alone, once for all its files.
+
+        Raises `RepairError` where it would not have been planned either.
+        """
         label, reference = step.package, self.facts.references[step.package]
         if isinstance(reference, str):
             return
-        paths = self.by_package.setdefault(label, [])
-        paths.extend(step.damaged)
-        whole = installation(label, reference, self.facts.installed[label], paths, f"{step.why}: {error.reason}")
-        pending[:] = [each for each in pending if (each.kind, each.package) != (INSTALL_PACKAGE, label)] + [whole]
+        paths = [*self.by_package.get(label, ()), *step.damaged]
+        whole = installation(label, reference, paths, f"{step.why}: {error.reason}")
+        others = [each for each in pending if (each.kind, each.package) != (INSTALL_PACKAGE, label)]
+        pending[:] = [*others, self._admitted(whole, others)]
+        self.by_package[label] = paths
 
-
-def _result(options: RepairOptions, attempt: _Attempt, done: _Done, quarantine: str | None) -> dict[str, Any]:
-    """Put the result together, capped as that of a verification is."""
-    before, plan, reasons = attempt
-    limit = options.verification.max_findings
-    repaired = done.repaired()
-    look = _aftermath(options, done)
-    described = describe_plan(plan)
-    return {
-        "changed": done.changed or (options.dry_run and bool(plan.steps) and not reasons),
-        "plan": {key: values[:limit] for key, values in described.items()},
-        "plan_totals": {key: len(values) for key, values in described.items()},
-        "refusals": [reason._asdict() for reason in reasons],
-        "steps": [_described(outcome) for outcome in done.outcomes[:limit]],
-        "quarantine": quarantine,
-        "leftovers_removed": done.leftovers,
-        "before": _summary(before, limit),
-        "after": _summary(done.after, limit) if done.after is not None else None,
-        "services_to_restart": look.restart,
-        "reboot": {"due": bool(look.reboot), "reasons": look.reboot},
-        "commands": look.commands,
-        "source_problems": sorted(set(done.complaints)),
-        "failures": sorted({*done.failures, *_still_damaged(done)[:limit]}),
-        "diff": difference(repaired if done.outcomes else plan.steps),
-    }
-
-
-def _aftermath(options: RepairOptions, done: _Done) -> aftermath.Aftermath:
-    """Return what is left to do on the system that runs."""
-    replaced = [path for step in done.repaired() for path in _paths(step)]
-    if options.verification.root == "/" and replaced:
-        with done.kept():
-            return aftermath.look(replaced)
-    return aftermath.NOTHING
-
-
-def _paths(step: Step) -> list[bytes]:
-    """Return the paths that a step makes good."""
-    return [step.path, *step.damaged, *(path for path, _member in step.links)]
-
-
-def _still_damaged(done: _Done) -> list[str]:
-    """Say of what a repair was to make good, or has made worse, that it is damaged now."""
-    if done.after is None:
-        return []
-    repaired = {path for step in done.repaired() for path in _paths(step)}
-    sentences = []
-    for finding in done.after.findings:
-        if finding.path in repaired:
-            reason = "it was repaired and is damaged again"
-        elif (finding.category, finding.path) not in done.known:
-            reason = "it was not damaged in this way before the repair"
-        else:
-            continue
-        remedy = "See what else writes to it, and whether the disk is sound"
-        sentences.append(f"{text(finding.path)}: {reason} ({finding.category}). {remedy}")
-    return sentences
-
-
-def _described(outcome: _Outcome) -> dict[str, object]:
-    described = {**describe_step(outcome.step), "status": outcome.status}
-    if outcome.error:
-        described["error"] = outcome.error
-    return described
-
-
-def _summary(found: check.Verification, limit: int) -> dict[str, object]:
-    by_class: dict[str, int] = {}
-    for finding in found.findings:
-        by_class[finding.category] = by_class.get(finding.category, 0) + 1
-    return {
-        "verdict": verdict(len(found.problems), found.findings, len(found.gaps)),
-        "findings_total": len(found.findings),
-        "by_class": by_class,
-        "findings": [check.describe(finding) for finding in found.findings[:limit]],
-        "database_problems": [problem._asdict() for problem in found.problems[:limit]],
-    }
+    def _admitted(self, whole: Step, others: list[Step]) -> Step:
+        """Return a package step that was not planned, if nothing speaks against it. Raises `RepairError`."""
+        whole = with_replaced(self.tree, whole, self.facts)
+        if not self.tree.root:
+            for refused in without_the_running_kernel(
+                Plan([*others, whole], []), self.tree, os.uname().release
+            ).not_repaired:
+                if refused.packages == (whole.package,):
+                    raise RepairError(whole.package, refused.reason, refused.remedy)
+        for refusal in assess(self.tree, Plan([whole], []), {}, self.facts.references).refusals:
+            raise RepairError(whole.package, refusal.reason, refusal.remedy)
+        return whole

@@ -31,7 +31,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree im
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.verdict import findings_of
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.verify import BatchOutcome, verify
 
-#: Reads the database: the manifest, and gaps for the entries that are not to be looked at.
+#: Reads the reference: the manifest, and gaps for the entries that are not to be looked at.
 Read = Callable[[], "tuple[Manifest, list[Gap]]"]
 
 
@@ -130,7 +130,7 @@ class _Rounds:
             return frozenset()
         before, manifest = transactions.signatures(self.manifest), self.manifest
         self.tree.forget()
-        later, _gaps = self.read()
+        later, _gaps = self._reference()
         moving = transactions.motion(before, manifest.states, later).packages
         return moving | transactions.unfinished(manifest) | transactions.unfinished(later)
 
@@ -152,14 +152,19 @@ class _Rounds:
     def _read(self) -> None:
         self.tree.forget()
         self.stamp = transactions.stamp(self.tree)
-        self.manifest, self.gaps = self.read()
+        self.manifest, self.gaps = self._reference()
         self.accounts = read_accounts(self.tree)
+
+    def _reference(self) -> tuple[Manifest, list[Gap]]:
+        """Read the reference as it is now, which can take as long as the rest."""
+        self.progress.begin("reading_database")
+        return self.read()
 
     def _look(self, numbers: list[int], stage: str) -> None:
         """Look at the entries with these numbers; what was seen before of any entry is forgotten."""
         entries = [self.manifest.entries[number] for number in numbers]
         self.observations, self.lost = [], []
-        self.progress.update(stage=stage, files_done=0, files_total=len(entries), findings=0)
+        self.progress.begin(stage, len(entries))
         read_before, findings = self.tally.bytes_read, 0
 
         def tick(done: int, size: int) -> None:

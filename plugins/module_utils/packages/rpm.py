@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.claims import merge
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
+    ANYTHING,
     BLOCK_DEVICE,
     CHARACTER_DEVICE,
     CONFFILE,
@@ -203,6 +204,8 @@ class _Reader:
             self.entries[entry.path] = entry
             if vague:
                 self.vague[entry.path] = vague
+        elif vague == "ghost" and former.kind == ANYTHING:
+            self._join(former, entry)
         elif vague:
             if vague != "not_installed":
                 _own(former, entry)
@@ -252,7 +255,9 @@ def _treatment(mode: int, flags: int, verify_flags: int, state: int) -> _Treatme
         compared &= ~_NOT_OF_GHOST
     if state == WRONG_COLOR:
         compared &= ~_NOT_OF_WRONG_COLOR
-    if vague in ("ghost", "replaced"):
+    if vague == "ghost":
+        kind = ANYTHING
+    elif vague == "replaced":
         kind = UNKNOWN
     elif flags & CONFIG and kind == FILE:
         kind = CONFFILE

@@ -4,30 +4,36 @@
 
 """May this system be repaired at all: what speaks against it, each with its reason and what to do instead.
 
-Sources: proc_pid_mountinfo(5), the kernel's documentation of ext4 (``errors_count``) and of block devices
-(``device/state``), ostree(1), bootc(8). What cannot be asked speaks against nothing; what is asked says so.
+Sources: proc_pid_mountinfo(5), ostree(1), bootc(8). What cannot be asked speaks against nothing, and is told.
 """
 
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import text
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import disk_health
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.disk_health import SYS, Health, Refusal
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import FILE, text
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.mounts import Mount, Mounts, read_mounts
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.quarantine import DIRECTORY as QUARANTINE
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import (
     INSTALL_PACKAGE,
+    SET_METADATA,
     NotRepaired,
     Plan,
     Step,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
 
+if TYPE_CHECKING:
+    from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import VerifiedPackage
+
 #: A file system is left with so many times the room that the plan needs.
 ROOM_FACTOR = 2
-#: Where the kernel says what it knows of disks.
-SYS = Path("/sys")
 #: What belongs to the directories that the plan writes to, the database and the quarantine.
 _ALWAYS_WRITTEN = (b"/var/lib/dpkg", b"/var/lib/rpm", b"/var/lib")
 _IMAGES = frozenset(("cramfs", "erofs", "iso9660", "squashfs"))
@@ -38,22 +44,25 @@ _MARKERS = (
     (b"/.dockerenv", "it is a container, made from an image", "Build its image anew"),
     (b"/run/.containerenv", "it is a container, made from an image", "Build its image anew"),
 )
-_DEAD_STATES = ("offline", "transport-offline", "blocked", "quiesce", "cancel", "deleted")
+_BLOCK_BYTES = 4096
 
 
-class Refusal(NamedTuple):
-    """Why a system is not repaired, and what to do about it."""
+def assess(
+    tree: Tree,
+    plan: Plan,
+    read_errors: Mapping[bytes, int],
+    references: Mapping[str, VerifiedPackage | str],
+    sys: Path = SYS,
+) -> Health:
+    """Return everything that speaks against a plan, and what could not be known; nothing about an empty plan.
 
-    reason: str
-    remedy: str
-
-
-def refusals(tree: Tree, plan: Plan, sys: Path = SYS) -> list[Refusal]:
-    """Return everything that speaks against a plan; an empty plan is not spoken against."""
+    ``read_errors`` are what the verification could not read, ``references`` the packages that the plan takes from.
+    """
     if not plan.steps:
-        return []
-    found = _database(plan) + _image_based(tree) + _mounts(tree, plan, sys)
-    return list(dict.fromkeys(found + _space(tree, plan)))
+        return Health([], [])
+    disks = _mounts(tree, plan, read_errors, sys)
+    found = _database(plan) + _image_based(tree) + disks.refusals + _space(tree, plan, references)
+    return Health(list(dict.fromkeys(found)), list(dict.fromkeys(disks.unknown)))
 
 
 def without_the_running_kernel(plan: Plan, tree: Tree, release: str) -> Plan:
@@ -93,31 +102,42 @@ def _image_based(tree: Tree) -> list[Refusal]:
     return found
 
 
-def _mounts(tree: Tree, plan: Plan, sys: Path) -> list[Refusal]:
-    """Refuse file systems that are read-only, or an image, or whose kernel or disk reports errors."""
+def _mounts(tree: Tree, plan: Plan, read_errors: Mapping[bytes, int], sys: Path) -> Health:
+    """Refuse file systems that are read-only, or an image, or whose kernel, disk or content reports errors."""
     mounts = read_mounts(tree)
     if mounts is None:
-        return []
-    found: list[Refusal] = []
-    for directory in sorted(_directories(plan)):
-        place = tree.resolve(directory)
-        mount = mounts.at(place) or mounts.by_path.get(b"")
-        if mount is not None:
-            found += _mount(mount, _is_read_only(tree.root + place), mounts, sys)
-    return found
+        unknown = "the health of file systems and disks is not known: there is no /proc to ask"
+        return Health(disk_health.of_reading(read_errors, "the root"), [unknown])
+    health = Health([], [])
+    errors: dict[Mount | None, dict[bytes, int]] = {}
+    for path, number in read_errors.items():
+        errors.setdefault(_mount_of(tree, mounts, path), {})[path] = number
+    places = {_mount_of(tree, mounts, directory): tree.resolve(directory) for directory in sorted(_directories(plan))}
+    for mount, place in places.items():
+        if mount is None:
+            health.unknown.append(f"on what file system {text(place) or '/'} lies is not known")
+            continue
+        where = f"the file system at {text(mount.path) or '/'}"
+        asked = disk_health.of_mount(mount, where, sys)
+        health.refusals.extend(_mount(mount, where, _is_read_only(tree.root + place), mounts) + asked.refusals)
+        health.refusals.extend(disk_health.of_reading(errors.get(mount, {}), where))
+        health.unknown.extend(asked.unknown)
+    return health
 
 
-def _mount(mount: Mount, is_read_only: bool, mounts: Mounts, sys: Path) -> list[Refusal]:
-    where = f"the file system at {text(mount.path) or '/'}"
-    found = []
+def _mount_of(tree: Tree, mounts: Mounts, path: bytes) -> Mount | None:
+    return mounts.at(tree.resolve(path)) or mounts.by_path.get(b"")
+
+
+def _mount(mount: Mount, where: str, is_read_only: bool, mounts: Mounts) -> list[Refusal]:
     if mount.kind in _IMAGES:
-        found.append(Refusal(f"{where} is an image ({mount.kind})", "Build its image anew"))
-    elif _is_on_image(mount, mounts):
-        found.append(Refusal(f"{where} is laid over an image, or over memory", "Build its image anew"))
-    elif is_read_only or "ro" in mount.options:
+        return [Refusal(f"{where} is an image ({mount.kind})", "Build its image anew")]
+    if _is_on_image(mount, mounts):
+        return [Refusal(f"{where} is laid over an image, or over memory", "Build its image anew")]
+    if is_read_only or "ro" in mount.options:
         remedy = "See in the kernel's log why; if it is meant to be so, mount it writable for the repair"
-        found.append(Refusal(f"{where} is mounted read-only", remedy))
-    return found + _disk(mount, where, sys)
+        return [Refusal(f"{where} is mounted read-only", remedy)]
+    return []
 
 
 def _is_read_only(path: bytes) -> bool:
@@ -142,56 +162,74 @@ def _is_on_image(mount: Mount, mounts: Mounts) -> bool:
     return (upper is not None and upper.kind == "tmpfs") or not kinds.isdisjoint(_IMAGES)
 
 
-def _disk(mount: Mount, where: str, sys: Path) -> list[Refusal]:
-    device = sys / "dev/block" / f"{os.major(mount.device)}:{os.minor(mount.device)}"
-    name = _resolved_name(device)
-    found = []
-    errors = _first_line(sys / "fs/ext4" / name / "errors_count") if name else ""
-    if errors.isdecimal() and int(errors) > 0:
-        remedy = "Replace the disk if it is the cause; then let e2fsck repair the file system, unmounted"
-        found.append(Refusal(f"the kernel has counted {errors} errors of {where} ({name})", remedy))
-    for place in (device / "device", device / ".." / "device"):
-        state = _first_line(place / "state")
-        if state in _DEAD_STATES:
-            found.append(Refusal(f"the disk of {where} ({name}) is {state}", "Replace the disk first"))
-            break
-    return found
-
-
 def _directories(plan: Plan) -> set[bytes]:
     paths = [path for step in plan.steps for path in (step.path, *step.damaged) if path.startswith(b"/")]
     return {path.rpartition(b"/")[0] for path in paths} | set(_ALWAYS_WRITTEN)
 
 
-def _space(tree: Tree, plan: Plan) -> list[Refusal]:
-    """Refuse where a file system has too little room for what is written, and kept, on it."""
-    needed: dict[int, int] = {}
+def _space(tree: Tree, plan: Plan, references: Mapping[str, VerifiedPackage | str]) -> list[Refusal]:
+    """Refuse where a file system has too little room for what is written to it, and what is kept on it.
+
+    Packages that were fetched are there already, and leave so much less.
+    """
+    needed: dict[int, list[int]] = {}
     places: dict[int, bytes] = {}
-    kept = 0
-    for step in plan.steps:
-        size = step.after.get("size", len(step.content))
-        written = size if isinstance(size, int) else 0
-        old = step.before.get("size", 0)
-        kept += old if isinstance(old, int) else 0
-        _add(needed, places, tree, step.path if step.path.startswith(b"/") else b"/usr/x", written)
-    _add(needed, places, tree, b"/var/lib/x", kept)
+    for number, sizes in enumerate((_written(tree, plan, references), _kept(tree, plan))):
+        for path, size in sizes:
+            directory = _existing_directory(tree, path)
+            device = directory.stat().st_dev
+            places.setdefault(device, bytes(directory))
+            needed.setdefault(device, [0, 0])[number] += -(-size // _BLOCK_BYTES) * _BLOCK_BYTES
     found = []
-    for device, size in needed.items():
+    for device, (written, kept) in needed.items():
         status = os.statvfs(places[device])
-        if status.f_bavail * status.f_frsize < ROOM_FACTOR * size:
-            reason = f"the file system of {text(places[device])} has not {ROOM_FACTOR * size} bytes left for the repair"
-            found.append(Refusal(reason, "Make room on it first"))
+        free, wanted = status.f_bavail * status.f_frsize, ROOM_FACTOR * (written + kept)
+        if free < wanted:
+            reason = (
+                f"the file system of {text(places[device])} has not {wanted} bytes left for the repair, but {free}: "
+                f"{written} are written, {kept} are kept in the quarantine, and as many must remain"
+            )
+            found.append(Refusal(reason, f"Make room for {wanted - free} bytes on it first"))
     return found
 
 
-def _add(needed: dict[int, int], places: dict[int, bytes], tree: Tree, path: bytes, size: int) -> None:
-    """Count bytes on the file system of a path, or of the next directory above it that exists."""
+def _written(tree: Tree, plan: Plan, references: Mapping[str, VerifiedPackage | str]) -> Iterator[tuple[bytes, int]]:
+    """Yield what the steps write: each path and its size."""
+    for step in plan.steps:
+        reference = references.get(step.package)
+        size = step.after.get("size", len(step.content))
+        if step.kind == INSTALL_PACKAGE and reference is not None and not isinstance(reference, str):
+            for member in reference.members.values():
+                if member.kind == FILE and member.linked_to is None:
+                    yield tree.locate(member.path), member.size
+        elif step.kind != SET_METADATA and isinstance(size, int):
+            yield step.path, size
+
+
+def _kept(tree: Tree, plan: Plan) -> Iterator[tuple[bytes, int]]:
+    """Yield what the quarantine keeps of what is at the paths of the steps now."""
+    paths = {
+        path
+        for step in plan.steps
+        if step.kind != SET_METADATA
+        for path in (step.path, *step.damaged)
+        if path.startswith(b"/")
+    }
+    for path in paths:
+        try:
+            status = os.lstat(tree.root + tree.locate(path))
+        except OSError:
+            continue
+        if stat.S_ISREG(status.st_mode):
+            yield QUARANTINE, status.st_size
+
+
+def _existing_directory(tree: Tree, path: bytes) -> Path:
+    """Return the directory of a path, or the next above it that exists."""
     directory = Path(os.fsdecode(tree.root + tree.resolve(path.rpartition(b"/")[0])) or "/")
     while not directory.is_dir():
         directory = directory.parent
-    device = directory.stat().st_dev
-    places.setdefault(device, bytes(directory))
-    needed[device] = needed.get(device, 0) + size
+    return directory
 
 
 def _is_of_kernel(step: Step, release: str) -> bool:
@@ -217,18 +255,3 @@ def _second_kernels(tree: Tree, release: str, plan: Plan) -> list[str]:
         and other.encode() not in damaged
         and tree.is_directory(tree.resolve(b"/lib/modules/" + other.encode()))
     ]
-
-
-def _resolved_name(device: Path) -> str:
-    try:
-        return device.resolve(strict=True).name
-    except OSError:
-        return ""
-
-
-def _first_line(path: Path) -> str:
-    try:
-        with path.open(encoding="ascii", errors="replace") as stream:
-            return stream.readline(200).strip()
-    except OSError:
-        return ""

@@ -36,7 +36,8 @@ class Tree:
                 f"root {root!r}", _reason(error), "Give the root directory of an installed system; / is this one"
             ) from error
         self.root = os.fsencode(root).rstrip(b"/")
-        #: Places that are not to be entered, not even to see whether they are links: whoever serves them may be dead.
+        #: Places (with a slash at the end) that are not to be touched, not even to see whether they are links: whoever
+        #: serves them may be dead, and would never answer. What leads there is refused with ``EREMOTE``.
         self.avoided: tuple[bytes, ...] = ()
         self._directories: dict[bytes, bytes] = {b"": b""}
         self._targets: dict[bytes, bytes | None] = {}
@@ -105,7 +106,7 @@ class Tree:
 
     def _target(self, path: bytes) -> bytes | None:
         """Return where a link leads, `None` for what is no link; remembered."""
-        if self.avoided and (path + b"/").startswith(self.avoided):
+        if self._is_avoided(path):
             return None
         if path not in self._targets:
             try:
@@ -115,9 +116,19 @@ class Tree:
                 self._targets[path] = None
         return self._targets[path]
 
+    def _is_avoided(self, path: bytes) -> bool:
+        return bool(self.avoided) and (path + b"/").startswith(self.avoided)
+
+    def refuse_avoided(self, path: bytes) -> None:
+        """Raise `OSError` with ``EREMOTE`` for a resolved path that is not to be touched."""
+        if self._is_avoided(path):
+            raise OSError(errno.EREMOTE, "it lies in a file system that may never answer")
+
     def open(self, path: bytes) -> int:
         """Open a file for reading; links are followed inside the root. Raises `OSError`, also for what is no file."""
-        directory, _slash, name = self.resolve(path).rpartition(b"/")
+        resolved = self.resolve(path)
+        self.refuse_avoided(resolved)
+        directory, _slash, name = resolved.rpartition(b"/")
         return open_regular(name or b".", self._walk.enter(directory))
 
     def read(self, path: bytes, limit: int) -> bytes:
@@ -160,12 +171,17 @@ class DirectoryWalk:
 
     def __init__(self, tree: Tree) -> None:
         """Begin at the root of a tree, which must stay open."""
+        self._tree = tree
         self._stack: list[tuple[bytes, int]] = [(b"", tree.root_descriptor)]
         self._current: bytes | None = b""
 
     def enter(self, directory: bytes) -> int:
-        """Return a descriptor of a resolved directory (``b""`` is the root). Raises `OSError`; ``ELOOP`` for a link."""
+        """Return a descriptor of a resolved directory (``b""`` is the root).
+
+        Raises `OSError`: ``ELOOP`` for a link, ``EREMOTE`` for what the tree avoids.
+        """
         if directory != self._current:
+            self._tree.refuse_avoided(directory)
             self._current = None
             self._descend(directory.split(b"/"))
             self._current = directory

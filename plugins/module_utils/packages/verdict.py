@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.accounts import ROOT_ALONE, Accounts
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
+    ANYTHING,
     CONFFILE,
     FILE,
     UNKNOWN,
@@ -27,7 +28,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifes
     algorithm,
     text,
 )
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.mounts import Mounts
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.mounts import Mounts, hidden
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.properties import differences, unknown_names
 
 #: The classes of findings, the worst first, and whether one makes a system inconsistent.
@@ -53,7 +54,9 @@ CLASSES = {
     "config_missing": False,
 }
 #: The types that a digest is recorded for, where one is.
-_WITH_CONTENT = (FILE, CONFFILE, UNLISTED, UNKNOWN)
+_WITH_CONTENT = (FILE, CONFFILE, UNLISTED, UNKNOWN, ANYTHING)
+#: What a user may not do.
+_DENIED = (errno.EACCES, errno.EPERM)
 _RANK = {name: rank for rank, name in enumerate(CLASSES)}
 
 _NO_DIGEST_REMEDY = (
@@ -104,23 +107,24 @@ def judge(
     unseen = set()
     for observation in observations:
         entry = manifest.entries[observation.number]
-        if observation.metadata is None:
-            unseen.add(observation.number)
         gap = _gap(entry, observation, mounts)
         if gap is not None:
             judgement.gaps.append(gap)
+        if observation.metadata is None or (gap is not None and gap.files):
+            unseen.add(observation.number)
+        judgement.findings.extend(_findings(entry, observation, manifest.filters, accounts, mounts))
+        if gap is not None:
             continue
         if entry.kind == UNKNOWN and observation.file_type == "file" and observation.error is None:
             for package in entry.packages:
                 undigested.setdefault(package, []).append(entry)
-        if _has_no_reference(entry, observation):
+        if entry.kind != ANYTHING and _has_no_reference(entry, observation):
             detail = "the database has no digest for the file"
             judgement.gaps.append(Gap("no_digest", detail, tuple(entry.packages), 1, text(entry.path)))
         if entry.kind == CONFFILE and observation.suspicions:
             # Administrators change conffiles, but not into blocks of zeros: whether it is sound nobody has verified.
             detail = "a conffile is not as delivered, and its content looks damaged"
             judgement.gaps.append(Gap("looks_damaged", detail, tuple(entry.packages), 0, text(entry.path)))
-        judgement.findings.extend(_findings(entry, observation, manifest.filters, accounts))
     judgement.gaps.extend(_unknown_accounts(manifest.entries, unseen, accounts))
     _judge_manifest(manifest, judgement, undigested)
     return judgement
@@ -132,28 +136,45 @@ def findings_of(
     """Return the findings that some observations are, without what only all of them together show."""
     for observation in observations:
         entry = manifest.entries[observation.number]
-        if _gap(entry, observation, mounts) is None:
-            yield from _findings(entry, observation, manifest.filters, accounts)
+        yield from _findings(entry, observation, manifest.filters, accounts, mounts)
 
 
 def _gap(entry: Entry, observation: Observation, mounts: Mounts | None) -> Gap | None:
-    """Return the gap that an observation is: it shows neither that the path is sound nor that it is not."""
+    """Return the gap that an observation is: its content shows neither that the path is sound nor that it is not."""
     packages, shown = tuple(entry.packages), text(entry.path)
+    covering = mounts.hiding(entry.path) if mounts is not None else None
+    if covering is not None:
+        return hidden(entry, covering)
     mount = mounts.at(entry.path) if mounts is not None else None
-    if mount is not None and mount.hides:
-        where = f"what is mounted at {text(mount.path)} ({mount.kind}) hides it"
-        return Gap("hidden_by_mount", where, packages, 1, shown)
     if mount is not None and observation.sound and not mount.keeps_owners:
         return Gap(
             "not_stored", f"{mount.kind}, mounted at {text(mount.path)}, has no modes and owners", packages, 1, shown
         )
     if observation.busy:
         return Gap("busy", "the file kept changing while it was read", packages, 1, shown)
-    if observation.error in (errno.EACCES, errno.EPERM):
+    if observation.error in _DENIED:
         return Gap("permission_denied", "this user may not read it", packages, 1, shown)
+    if observation.error == errno.EREMOTE:
+        detail = "a link leads into another host's or a process's file system, which was not entered"
+        return Gap("remote_file_system", detail, packages, 1, shown)
     if entry.kind == UNLISTED and observation.file_type == "missing":
         return Gap("not_listed", "a digest without a file, for a path in no package's list", packages, 1, shown)
+    denied = [name for name, error in _errors(observation) if error in _DENIED]
+    if denied and observation.sound:
+        return Gap("permission_denied", f"this user may not read its {denied[0]}", packages, 1, shown)
     return None
+
+
+def _keeps_properties(entry: Entry, mounts: Mounts | None) -> bool:
+    """Tell whether what lies at a path is the package's, and in a file system that has modes and owners."""
+    if mounts is None:
+        return True
+    mount = mounts.at(entry.path)
+    return mounts.hiding(entry.path) is None and (mount is None or mount.keeps_owners)
+
+
+def _errors(observation: Observation) -> tuple[tuple[str, int], ...]:
+    return observation.metadata.errors if observation.metadata is not None else ()
 
 
 def _has_no_reference(entry: Entry, observation: Observation) -> bool:
@@ -188,16 +209,25 @@ def _unknown_accounts(entries: list[Entry], unseen: set[int], accounts: Accounts
 
 
 def _findings(
-    entry: Entry, observation: Observation, filters: list[PathFilter], accounts: Accounts
+    entry: Entry, observation: Observation, filters: list[PathFilter], accounts: Accounts, mounts: Mounts | None
 ) -> Iterator[Finding]:
-    """Return the findings that an observation is: one of type and content, and one of each other property."""
+    """Return the findings that an observation is: one of type and content, and one of each other property.
+
+    Where the content is a gap, the properties were measured all the same, unless they are not the path's own.
+    """
     packages = tuple(entry.packages)
-    category = None if observation.sound else _category(entry, observation, filters)
+    is_gap = _gap(entry, observation, mounts) is not None
+    category = None if observation.sound or is_gap else _category(entry, observation, filters)
     if category is not None:
         yield Finding(category, entry.path, packages, _expectation(entry), _actuality(entry, observation))
-    if entry.recorded is not None and observation.metadata is not None:
-        for different in differences(entry.recorded, observation.metadata, accounts):
-            yield Finding(different.category, entry.path, packages, different.expected, different.actual)
+    if entry.recorded is None or observation.metadata is None or not _keeps_properties(entry, mounts):
+        return
+    for different in differences(entry.recorded, observation.metadata, accounts):
+        yield Finding(different.category, entry.path, packages, different.expected, different.actual)
+    for name, error in _errors(observation):
+        if error not in _DENIED:
+            code = errno.errorcode.get(error, str(error))
+            yield Finding("unreadable", entry.path, packages, {}, {"property": name, "error": code})
 
 
 def _category(entry: Entry, observation: Observation, filters: list[PathFilter]) -> str | None:
@@ -268,6 +298,8 @@ def _expectation(entry: Entry) -> dict[str, object]:
 def _expected_type(entry: Entry) -> str:
     if entry.digest is not None or entry.kind in (CONFFILE, UNLISTED):
         return FILE
+    if entry.kind == ANYTHING:
+        return "any"
     return "symlink_or_directory" if entry.kind == UNKNOWN else entry.kind
 
 

@@ -23,6 +23,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.files.content im
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import capabilities
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.accounts import ROOT_ALONE, Accounts
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
+    ANYTHING,
     BLOCK_DEVICE,
     CHARACTER_DEVICE,
     DIRECTORY,
@@ -72,6 +73,9 @@ _ALLOWED = {
     CHARACTER_DEVICE: (stat.S_IFCHR,),
     BLOCK_DEVICE: (stat.S_IFBLK,),
 }
+
+#: What opening says of a path that is of another type, or that does not exist. Anything else leaves it unknown.
+_NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL)
 
 _SELF_TEST = {
     "md5": "900150983cd24fb0d6963f7d28e17f72",
@@ -215,6 +219,8 @@ class _Verifier:
         """Look at a path of which the database holds no content."""
         if kind in _ALLOWED.get(entry.kind, ()):
             return None
+        if entry.kind == ANYTHING:
+            return self._look_at_ghost(index, entry, kind, parent, name)
         if kind == stat.S_IFREG and (entry.kind == UNKNOWN or entry.kind not in _ALLOWED):
             return self._look_at_undigested(index, entry, parent, name)
         observation = self._other_type(index, kind, parent, name, entry)
@@ -236,6 +242,14 @@ class _Verifier:
         finally:
             os.close(descriptor)
 
+    def _look_at_ghost(self, index: int, entry: Entry, kind: int, parent: int, name: bytes) -> Observation | None:
+        """Look at what a package does not vouch for at all: only what looks damaged, or cannot be read, is told of."""
+        if kind != stat.S_IFREG:
+            return None
+        seen = self._look_at_undigested(index, entry, parent, name)
+        is_sound = not seen.suspicions and seen.error in (None, errno.EACCES, errno.EPERM)
+        return None if is_sound else seen
+
     def _suspicions(self, entry: Entry, descriptor: int) -> tuple[str, ...]:
         """Look at the beginning of an open file's content. Raises `OSError`."""
         data = os.pread(descriptor, MAX_SUSPECT_BYTES, 0)
@@ -250,29 +264,37 @@ class _Verifier:
         A path of another type has nothing that could be compared, but a link to a directory has that directory's.
         """
         entry = self.entries[index]
-        if observation is not None and not _is_comparable(entry, observation):
+        if observation is not None and observation.file_type != _type_of(entry):
             return observation
         try:
-            seen = self._metadata(entry, recorded, parent, name)
+            status = os.stat(name or b".", dir_fd=parent, follow_symlinks=False)
+            seen = self._metadata(entry, recorded, status, parent, name)
         except OSError as error:
             return observation or Observation(index, "missing", error=error.errno)
         if observation is not None:
             return observation._replace(metadata=seen)
-        if not differences(recorded, seen, self.accounts):
+        if not seen.errors and not differences(recorded, seen, self.accounts):
             return None
-        is_link = seen.mode is None
-        return Observation(index, "symlink" if is_link else _type_of(entry), metadata=seen, sound=True)
+        file_type = FILE_TYPES.get(stat.S_IFMT(status.st_mode), "unknown")
+        return Observation(index, file_type, metadata=seen, sound=True)
 
-    def _metadata(self, entry: Entry, recorded: Recorded, parent: int, name: bytes) -> Metadata:
+    def _metadata(self, entry: Entry, recorded: Recorded, status: os.stat_result, parent: int, name: bytes) -> Metadata:
         """Look at everything but the content. Raises `OSError` when it is gone meanwhile."""
-        status = os.stat(name or b".", dir_fd=parent, follow_symlinks=False)
-        target = None
+        errors: list[tuple[str, int]] = []
+        target = text = None
         if stat.S_ISLNK(status.st_mode) and entry.kind == DIRECTORY:
             status = self.tree.directory_status(self.tree.resolve(entry.path))
-        elif stat.S_ISLNK(status.st_mode):
-            target = os.readlink(name, dir_fd=parent)
+        elif stat.S_ISLNK(status.st_mode) and recorded.target is not None:
+            try:
+                target = os.readlink(name, dir_fd=parent)
+            except OSError as error:
+                errors.append(("target", error.errno or errno.EIO))
+        elif stat.S_ISREG(status.st_mode) and recorded.capabilities is not None:
+            try:
+                text = _capabilities(name, parent)
+            except OSError as error:
+                errors.append(("capabilities", error.errno or errno.EIO))
         is_device = stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)
-        with_capabilities = recorded.capabilities is not None and stat.S_ISREG(status.st_mode)
         return Metadata(
             None if stat.S_ISLNK(status.st_mode) else stat.S_IMODE(status.st_mode),
             status.st_uid,
@@ -280,7 +302,8 @@ class _Verifier:
             int(status.st_mtime),
             target,
             status.st_rdev if is_device else None,
-            _capabilities(name, parent) if with_capabilities else None,
+            text,
+            tuple(errors),
         )
 
     def _other_type(self, index: int, kind: int, parent: int, name: bytes, entry: Entry) -> Observation:
@@ -292,18 +315,28 @@ class _Verifier:
         except OSError as error:
             return Observation(index, "symlink", error=error.errno)
         end = self.tree.resolve(entry.path)
-        found = self._read_target(end, algorithm(entry.digest)) if entry.digest else None
+        try:
+            found = self._read_target(end, algorithm(entry.digest)) if entry.digest else None
+            if found is None:
+                self.tree.directory_status(end)
+        except OSError as error:
+            failed = None if error.errno in _NOTHING_THERE else error.errno
+            return Observation(index, "symlink", target=target, error=failed)
         if found is not None:
             return Observation(index, "symlink", size=found.size, target=target, target_digest=found.digest)
-        is_directory = self.tree.is_directory(end)
-        return Observation(index, "symlink", target=target, target_is_directory=is_directory)
+        return Observation(index, "symlink", target=target, target_is_directory=True)
 
     def _read_target(self, path: bytes, name: str) -> Digested | None:
-        """Hash what a link leads to, if it is a regular file of a sane size (/proc/kcore is one of another)."""
+        """Hash what a link leads to, if it is a regular file of a sane size (/proc/kcore is one of another).
+
+        Raises `OSError` where this cannot be told.
+        """
         try:
             descriptor = self.tree.open(path)
-        except OSError:
-            return None
+        except OSError as error:
+            if error.errno in _NOTHING_THERE:
+                return None
+            raise
         try:
             size = os.fstat(descriptor).st_size
             return self.reader.read_cached(descriptor, name, size) if size <= MAX_TARGET_BYTES else None
@@ -373,26 +406,20 @@ def _is_expected(entry: Entry, digest: bytes) -> bool:
     return digest == entry.digest or digest in entry.other_digests
 
 
-def _is_comparable(entry: Entry, observation: Observation) -> bool:
-    """Tell whether what is there is of the type that was recorded, so that its metadata can be compared."""
-    return observation.file_type == _type_of(entry) and not observation.busy
-
-
 def _type_of(entry: Entry) -> str:
     """Return the type that an entry should have; for one of unknown type, the one that says most."""
     return FILE_TYPES[_ALLOWED[entry.kind][0]] if entry.kind in _ALLOWED and entry.digest is None else "file"
 
 
-def _capabilities(name: bytes, parent: int) -> str | None:
-    """Return a regular file's capabilities as text, `None` when they may not be read."""
-    try:
-        descriptor = open_regular(name, parent)
-    except OSError:
-        return None
+def _capabilities(name: bytes, parent: int) -> str:
+    """Return a regular file's capabilities as text. Raises `OSError`."""
+    descriptor = open_regular(name, parent)
     try:
         value = os.getxattr(descriptor, capabilities.ATTRIBUTE)
     except OSError as error:
-        return "" if error.errno in (errno.ENODATA, errno.EOPNOTSUPP) else None
+        if error.errno in (errno.ENODATA, errno.EOPNOTSUPP):
+            return ""
+        raise
     finally:
         os.close(descriptor)
     parsed = capabilities.parse_attribute(value)

@@ -5,8 +5,9 @@
 """What a verification measured of every packaged file, kept as gzip-compressed JSON lines: a witness for later.
 
 The first line is the head: when, of which root, with which options, and the version of each package. A line for each
-file that exists follows, in the order of their paths as bytes, and a last one with their number. Kept off the host, the
-lines say what was there before an incident.
+path of the packages follows, in the order of the paths as bytes, and a last one with their number. Of a path where
+nothing is, or which could not be looked at, it has no more than that. Kept off the host, the lines say what was there
+before an incident.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import gzip
+import itertools
 import json
 import os
 import tempfile
@@ -21,23 +23,37 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
     CONFFILE,
+    Entry,
     Manifest,
     algorithm,
     is_utf8,
     text,
 )
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.witness_fields import (
+    MAX_PACKAGES,
+    MAX_PATH_BYTES,
+    MISSING,
+    NOT_VERIFIED,
+    is_label,
+    path_of,
+    wrong_in_file,
+    wrong_in_head,
+)
 
 SCHEMA_VERSION = 1
 
-#: A longer line is none of ours: a path has at most 4096 bytes, and the head names some thousand packages.
-MAX_LINE_BYTES = 4 * 1024 * 1024
+#: The first line names some thousand packages. A longer one is none of ours.
+MAX_HEAD_BYTES = 4 * 1024 * 1024
 
-#: More files than this no system has from packages.
+#: Another line names a path, where it leads, and a few packages.
+MAX_LINE_BYTES = 64 * 1024
+
+#: More paths than this no system has from packages.
 MAX_FILES = 10_000_000
 
 #: Unpacked; a million files take less than a tenth of it.
@@ -50,19 +66,21 @@ _COMPRESSION = 6
 class Measured(NamedTuple):
     """What is at the path of a manifest's entry ``number``, with lstat's values; ``mode`` are the permission bits.
 
-    ``digest`` is that of the content of a regular file, in hexadecimal, by the algorithm that the entry names, SHA-256
-    where it names none; `None` where it was not read. ``modified`` is in seconds since 1970.
+    ``file_type`` may also be `MISSING` or `NOT_VERIFIED`; then nothing else is known. ``digest`` is that of the content
+    of a regular file, in hexadecimal, by the algorithm that the entry names, SHA-256 where it names none; `None` where
+    it was not read. ``modified`` is in seconds since 1970. ``sound`` tells whether everything is as its packages say.
     """
 
     number: int
     file_type: str
-    size: int
-    mode: int
-    uid: int
-    gid: int
-    modified: int
+    size: int = 0
+    mode: int = 0
+    uid: int = 0
+    gid: int = 0
+    modified: int = 0
     digest: bytes | None = None
     target: bytes | None = None
+    sound: bool = True
 
 
 class Witness(NamedTuple):
@@ -88,23 +106,38 @@ def head(manifest: Manifest, taken_at: str, root: str, selection: Mapping[str, o
 
 
 def records(manifest: Manifest, measured: Iterable[Measured]) -> Iterator[dict[str, object]]:
-    """Return a line for each file that was measured, in the order given."""
+    """Return a line for each path that was measured, in the order given."""
     for found in measured:
         entry = manifest.entries[found.number]
+        if len(entry.path) > MAX_PATH_BYTES:
+            continue  # Only a damaged database names such a path, and nothing can be there.
         line: dict[str, object] = {"path": text(entry.path)}
         if not is_utf8(entry.path):
             line["path_b64"] = base64.b64encode(entry.path).decode()
-        line.update(type=found.file_type, mode=f"{found.mode:04o}", uid=found.uid, gid=found.gid)
-        line.update(modified=found.modified, packages=entry.packages)
-        if found.file_type == "file":
-            line.update(size=found.size, digest=_named(found.digest))
-            if found.digest != entry.digest and found.digest not in entry.other_digests:
-                line["expected"] = _named(entry.digest)
-        if found.target is not None:
-            line["target"] = text(found.target)
+        line["type"] = found.file_type
+        line["packages"] = [label for label in entry.packages[:MAX_PACKAGES] if is_label(label)]
+        if found.file_type not in (MISSING, NOT_VERIFIED):
+            line.update(_seen(entry, found))
         if entry.kind == CONFFILE:
             line["conffile"] = True
         yield line
+
+
+def _seen(entry: Entry, found: Measured) -> dict[str, object]:
+    """Return what a line says of what is there."""
+    seen: dict[str, object] = {"mode": f"{found.mode:04o}", "uid": found.uid, "gid": found.gid}
+    seen["modified"] = found.modified
+    if found.file_type == "file":
+        seen.update(size=found.size, digest=_named(found.digest))
+    if found.digest != entry.digest:
+        seen["expected"] = _named(entry.digest)
+    if entry.other_digests:
+        seen["other_expected"] = [_named(digest) for digest in entry.other_digests[:MAX_PACKAGES]]
+    if found.target is not None:
+        seen["target"] = text(found.target)
+    if not found.sound:
+        seen["sound"] = False
+    return seen
 
 
 def _named(digest: bytes | None) -> str | None:
@@ -172,68 +205,74 @@ def read(stream: BinaryIO, name: str) -> Witness:
     """Read a witness: its head at once, its files as they are asked for.
 
     Raises `InvalidInputError`, while the files are asked for too: what is cut off, damaged, out of order or larger than
-    any real one is refused. ``name`` is what messages call it.
+    any real one is refused, and so is a line with a value that none has. ``name`` is what messages call it.
     """
     lines = _lines(stream, name)
-    first = next(lines, None)
-    if first is None or first.get("record") != "manifest" or first.get("schema_version") != SCHEMA_VERSION:
-        raise _damaged(name, f"it does not begin with a head of version {SCHEMA_VERSION}")
-    taken_at, selection, versions = (first.get(key) for key in ("taken_at", "selection", "versions"))
-    if not isinstance(taken_at, str) or not isinstance(selection, dict) or not isinstance(versions, dict):
-        raise _damaged(name, "its head is incomplete")
-    return Witness(taken_at, selection, versions, _files(lines, name))
+    first = next(lines, {})
+    if first.get("record") != "manifest" or first.get("schema_version") != SCHEMA_VERSION:
+        raise _damaged(name, 1, f"is no head of version {SCHEMA_VERSION}")
+    wrong = wrong_in_head(first)
+    if wrong is not None:
+        raise _damaged(name, 1, f"has no sane value of {wrong}")
+    head_fields: Mapping[str, Any] = first
+    return Witness(head_fields["taken_at"], head_fields["selection"], head_fields["versions"], _files(lines, name))
 
 
 def _lines(stream: BinaryIO, name: str) -> Iterator[dict[str, object]]:
     total_bytes = 0
     with gzip.GzipFile(fileobj=stream, mode="rb") as unpacked:
-        while True:
+        for number in itertools.count(1):
+            limit = MAX_HEAD_BYTES if number == 1 else MAX_LINE_BYTES
             try:
-                line = unpacked.readline(MAX_LINE_BYTES)
-                fields = json.loads(line) if line else None
-            except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
-                raise _damaged(name, f"it cannot be read ({error})") from error
-            if fields is None:
+                line = unpacked.readline(limit + 1)
+            except (OSError, EOFError, zlib.error) as error:
+                raise _damaged(name, number, f"cannot be read ({error})") from error
+            if not line:
                 return
             total_bytes += len(line)
+            if len(line) > limit:
+                raise _damaged(name, number, f"has more than {limit} bytes")
             if total_bytes > MAX_BYTES:
-                raise _damaged(name, f"it is larger than {MAX_BYTES} bytes when unpacked")
-            if not isinstance(fields, dict):
-                raise _damaged(name, "one of its lines is no object")
-            yield fields
+                raise _damaged(name, number, f"is beyond {MAX_BYTES} bytes, unpacked")
+            yield _fields(line, name, number)
+
+
+def _fields(line: bytes, name: str, number: int) -> dict[str, object]:
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(name, number, f"is no JSON ({error})") from error
+    if not isinstance(fields, dict):
+        raise _damaged(name, number, "is no object")
+    return fields
 
 
 def _files(lines: Iterator[dict[str, object]], name: str) -> Iterator[tuple[bytes, Mapping[str, object]]]:
-    last = b""
-    for count, fields in enumerate(lines):
+    last, number = b"", 1
+    for number, fields in enumerate(lines, 2):
         if fields.get("record") == "end":
-            if fields.get("files") != count:
-                raise _damaged(name, f"it has {count} files, and its end says {fields.get('files')}")
+            if fields.get("files") != number - 2:
+                raise _damaged(name, number, f"ends {number - 2} files, and says {str(fields.get('files'))[:20]}")
+            if next(lines, None) is not None:  # Asking for more also has the checksum of all compared.
+                raise _damaged(name, number + 1, "comes after its end")
             return
-        path = _path(fields, name)
-        if path < last:
-            raise _damaged(name, f"its paths are out of order at {text(path)}")
-        if count >= MAX_FILES:
-            raise _damaged(name, f"it has more than {MAX_FILES} files")
+        if number - 2 >= MAX_FILES:
+            raise _damaged(name, number, f"is one of more than {MAX_FILES} files")
+        path = path_of(fields)
+        wrong = "path" if path is None else wrong_in_file(fields)
+        if path is None or wrong is not None:
+            raise _damaged(name, number, f"has no sane value of {wrong}")
+        if path <= last:
+            raise _damaged(name, number, f"has a path that is repeated or out of order, {text(path)}")
         last = path
         yield path, fields
-    raise _damaged(name, "its end is missing")
+    raise _damaged(name, number, "is the last one, and not its end")
 
 
-def _path(fields: Mapping[str, object], name: str) -> bytes:
-    exact, shown = fields.get("path_b64"), fields.get("path")
-    if isinstance(exact, str):
-        with contextlib.suppress(ValueError):
-            return base64.b64decode(exact, validate=True)
-    elif isinstance(shown, str):
-        with contextlib.suppress(UnicodeEncodeError):
-            return shown.encode()
-    raise _damaged(name, "one of its lines has no path")
-
-
-def _damaged(name: str, reason: str) -> InvalidInputError:
+def _damaged(name: str, number: int, reason: str) -> InvalidInputError:
+    """Return the error about one line; it and the remedy are the same for all."""
     return InvalidInputError(
         name,
-        reason,
+        f"line {number} {reason}",
         "Name a file that package_consistency_info has written with manifest_path, and that was kept whole",
     )

@@ -13,8 +13,10 @@ import base64
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.alternatives import OWNER
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import is_utf8, text
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.witness import Witness
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.witness_fields import MISSING, NOT_VERIFIED
 
 #: What explains a change, the most suspicious first. Only the first leaves a question.
 UNEXPLAINED = "unexplained"
@@ -23,8 +25,16 @@ CONFFILE = "conffile"
 PACKAGE_CHANGED = "package_changed"
 EXPLANATIONS = (UNEXPLAINED, RESTORED, CONFFILE, PACKAGE_CHANGED)
 
+#: What is said of all changes together, the worst first.
+UNCHANGED = "unchanged"
+EXPLAINED = "explained"
+INCOMPLETE = "incomplete"
+
 #: What of a file is compared. A time alone that changed is no change: content, mode and owner say what matters.
 _PROPERTIES = ("type", "size", "mode", "uid", "gid", "target", "digest")
+
+#: What the package database says of its content. Where that changed and the package did not, somebody changed both.
+_SAID = ("expected", "other_expected")
 
 _File = Mapping[str, object]
 
@@ -55,6 +65,9 @@ class Comparison:
         self.by_explanation = dict.fromkeys(EXPLANATIONS, 0)
         #: Paths that only one of them could have, because it was made with other options.
         self.files_not_compared = 0
+        #: Files of which nobody can tell whether the content is the same: one was not read, or they have digests by
+        #: different algorithms.
+        self.contents_not_compared = 0
         self._same_selection = previous.selection == current.selection
 
     def __iter__(self) -> Iterator[Change]:
@@ -64,6 +77,14 @@ class Comparison:
             if change is not None:
                 self.by_explanation[change.explanation] += 1
                 yield change
+
+    def verdict(self) -> str:
+        """Return what is to be said of all of it: ``unchanged`` only where everything could be compared."""
+        if self.by_explanation[UNEXPLAINED]:
+            return UNEXPLAINED
+        if self.contents_not_compared or self.files_not_compared:
+            return INCOMPLETE
+        return EXPLAINED if any(self.by_explanation.values()) else UNCHANGED
 
     def packages(self) -> dict[str, list[str]]:
         """Return the packages that were installed, removed and exchanged for another version in between, sorted."""
@@ -75,16 +96,31 @@ class Comparison:
         }
 
     def _compare(self, path: bytes, before: _File | None, after: _File | None) -> Change | None:
+        kinds = [file["type"] for file in (before, after) if file is not None]
+        if NOT_VERIFIED in kinds:
+            self.contents_not_compared += 1
+            return None
+        if all(kind == MISSING for kind in kinds):
+            return None
         if before is None or after is None:
             if not self._same_selection:
                 self.files_not_compared += 1
                 return None
-            only = after or before or {}
-            kind = "disappeared" if after is None else "appeared"
-            return self._change(path, kind, before, after, [key for key in _PROPERTIES if key in only])
+            return self._came_or_went(path, before, after)
+        if MISSING in kinds:
+            return self._came_or_went(path, before, after)
         self.files_compared += 1
-        differing = [key for key in (*_PROPERTIES, "expected") if _differs(key, before, after)]
+        if _is_content_unknown(before, after):
+            self.contents_not_compared += 1
+        differing = [key for key in (*_PROPERTIES, *_SAID) if _differs(key, before, after)]
         return self._change(path, "changed", before, after, differing) if differing else None
+
+    def _came_or_went(self, path: bytes, before: _File | None, after: _File | None) -> Change:
+        """Return the change that one is there of the two alone; the other was missing, or of no package."""
+        is_gone = after is None or after["type"] == MISSING
+        only = (before if is_gone else after) or {}
+        kind = "disappeared" if is_gone else "appeared"
+        return self._change(path, kind, before, after, [key for key in _PROPERTIES if key in only])
 
     def _change(self, path: bytes, kind: str, before: _File | None, after: _File | None, keys: list[str]) -> Change:
         labels = tuple(dict.fromkeys(_labels(before) + _labels(after)))
@@ -92,34 +128,74 @@ class Comparison:
             path,
             labels,
             kind,
-            self._explain(labels, kind, before or {}, after or {}),
+            self._explain(labels, before, after),
             _values(before, keys),
             _values(after, keys),
         )
 
-    def _explain(self, labels: tuple[str, ...], kind: str, before: _File, after: _File) -> str:
-        """Return what explains a change: packages that changed themselves, administrators, or a repair."""
-        versions = self._previous.versions, self._current.versions
-        if any(versions[0].get(label, _ABSENT) != versions[1].get(label, _ABSENT) for label in labels):
+    def _explain(self, labels: tuple[str, ...], before: _File | None, after: _File | None) -> str:
+        """Return what explains a change: packages that changed themselves, administrators, or a repair.
+
+        A package explains what is as it says now, and that nothing is where no package has anything any more. What is
+        damaged after an upgrade is damage all the same.
+        """
+        is_as_said = after is None or _is_sound(after)
+        if is_as_said and self._has_changed(labels, before, after):
             return PACKAGE_CHANGED
-        unknown = any(versions[0].get(label) is None for label in labels)
-        sound_now = kind != "disappeared" and "expected" not in after
-        if unknown and kind == "changed" and sound_now and _expected(before) != _expected(after):
-            return PACKAGE_CHANGED
-        if before.get("conffile") or after.get("conffile"):
+        if any(file is not None and file.get("conffile") for file in (before, after)):
             return CONFFILE
-        return RESTORED if sound_now and _was_wrong(before, after) else UNEXPLAINED
+        if is_as_said and self._are_alternatives(labels):
+            return CONFFILE
+        return RESTORED if after is not None and _is_restored(before, after) else UNEXPLAINED
+
+    def _are_alternatives(self, labels: tuple[str, ...]) -> bool:
+        """Tell whether a path is a link of the alternatives system and of no package (Fedora has one of that name).
+
+        Administrators set them, and so does each package that brings or takes an alternative.
+        """
+        return labels == (OWNER,) and OWNER not in self._previous.versions and OWNER not in self._current.versions
+
+    def _has_changed(self, labels: tuple[str, ...], before: _File | None, after: _File | None) -> bool:
+        """Tell whether one of the packages is another one now; where versions are not known, what it says tells."""
+        earlier, later = self._previous.versions, self._current.versions
+        if any(earlier.get(label, _ABSENT) != later.get(label, _ABSENT) for label in labels):
+            return True
+        if before is None or after is None or MISSING in (before["type"], after["type"]):
+            return False
+        return any(earlier.get(label) is None for label in labels) and _expected(before) != _expected(after)
 
 
 _ABSENT = ""
 
 
-def _was_wrong(before: _File, after: _File) -> bool:
-    """Tell whether a file that is sound now was not there, was something else, or had another content than expected."""
-    if not before:
+def _is_sound(file: _File) -> bool:
+    """Tell whether a file was found as its packages say it should be."""
+    return file["type"] != MISSING and "sound" not in file
+
+
+def _is_restored(before: _File | None, after: _File) -> bool:
+    """Tell whether a file that is sound now was not there, or not as the same reference said that it should be."""
+    if not _is_sound(after):
+        return False
+    if before is None or before["type"] == MISSING:
         return True
     digest = after.get("digest")
-    return digest is not None and (before.get("type") != "file" or before.get("expected") == digest)
+    # The reference of before must have said so: else somebody has changed the database along with the file.
+    return not _is_sound(before) and (digest is None or digest in _references(before))
+
+
+def _references(file: _File) -> list[object]:
+    """Return the digests that packages expect of a file."""
+    others = file.get("other_expected")
+    return [_expected(file), *(others if isinstance(others, list) else ())]
+
+
+def _is_content_unknown(before: _File, after: _File) -> bool:
+    """Tell whether nothing says if the content of a file is the same."""
+    if not before["type"] == after["type"] == "file" or before.get("size") != after.get("size"):
+        return False
+    digests = before.get("digest"), after.get("digest")
+    return None in digests or _algorithm(digests[0]) != _algorithm(digests[1])
 
 
 def describe(change: Change) -> dict[str, Any]:
@@ -157,13 +233,12 @@ def _side_by_side(
 
 def _differs(key: str, before: _File, after: _File) -> bool:
     """Tell whether a property is another now; digests by different algorithms cannot tell."""
-    if key == "expected":
-        first, second = _expected(before), _expected(after)
-    else:
-        first, second = before.get(key), after.get(key)
-    if key in ("digest", "expected") and _algorithm(first) != _algorithm(second):
+    if key in _SAID and _algorithm(_expected(before)) != _algorithm(_expected(after)):
         return False
-    return first != second
+    if key == "expected":
+        return _expected(before) != _expected(after)
+    first, second = before.get(key), after.get(key)
+    return first != second and (key != "digest" or _algorithm(first) == _algorithm(second))
 
 
 def _expected(file: _File) -> object:
@@ -180,7 +255,7 @@ def _labels(file: _File | None) -> tuple[str, ...]:
 
 
 def _values(file: _File | None, keys: list[str]) -> dict[str, object]:
-    if file is None:
+    if file is None or file["type"] == MISSING:
         return {}
     values = {key: file.get(key) for key in keys if key != "expected"}
     if "expected" in keys:

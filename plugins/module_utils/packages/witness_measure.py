@@ -5,13 +5,14 @@
 """A verification's manifest and observations, and lstat -> a witness.
 
 What nothing was observed of has the expected content, which is why nothing was; of what else was read, the observation
-has the digest. Only files that the database has no digest for are read here.
+has the digest. Only files of which neither tells the digest are read here: those that the database has none for, or
+several.
 """
 
 from __future__ import annotations
 
-import contextlib
 import datetime
+import errno
 import hashlib
 import os
 import stat
@@ -23,12 +24,14 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifes
     Entry,
     Manifest,
     Observation,
+    algorithm,
     text,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import DirectoryWalk, Tree, open_regular
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.witness_fields import MISSING, NOT_VERIFIED
 
-#: A larger file without a digest is not read.
-MAX_UNDIGESTED_BYTES = 256 * 1024 * 1024
+#: A larger file is not read here.
+MAX_READ_BYTES = 256 * 1024 * 1024
 
 _CHUNK_BYTES = 256 * 1024
 
@@ -43,8 +46,8 @@ def write(
 ) -> None:
     """Write the witness of a verification that has ended. Raises `OSError` where the file cannot be written.
 
-    ``not_done`` are paths, as text, that could not be verified at all, which are left out; ``selection`` are the
-    options that decide what is verified.
+    ``not_done`` are paths, as text, that could not be verified at all; ``selection`` are the options that decide what
+    is verified.
     """
     taken_at = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     with witness.Writer(path, witness.head(manifest, taken_at, text(tree.root) or "/", selection)) as writer:
@@ -56,25 +59,35 @@ def write(
 def measure(
     tree: Tree, entries: list[Entry], observations: Iterable[Observation], not_done: Collection[str]
 ) -> Iterator[witness.Measured]:
-    """Yield what is at each entry's path, in their order; what is gone or was not verified is left out."""
+    """Yield what is at each entry's path, in their order.
+
+    What comes and goes as it likes, and has no content that anybody vouches for (a ghost of rpm), is left out.
+    """
     observed = {seen.number: seen for seen in observations}
     walk = DirectoryWalk(tree)
     try:
         for number, entry in enumerate(entries):
-            if not not_done or text(entry.path) not in not_done:
-                with contextlib.suppress(OSError):
-                    yield _look(number, entry, observed.get(number), walk)
+            if entry.digest is None and entry.recorded is not None and not entry.recorded.required:
+                continue
+            if not_done and text(entry.path) in not_done:
+                yield witness.Measured(number, NOT_VERIFIED)
+            else:
+                yield _look(number, entry, observed.get(number), walk)
     finally:
         walk.close()
 
 
 def _look(number: int, entry: Entry, seen: Observation | None, walk: DirectoryWalk) -> witness.Measured:
-    """Look at one path. Raises `OSError` when it is not there, or not for this user."""
+    """Look at one path."""
     directory, _slash, name = entry.path.rpartition(b"/")
     name = name or b"."
-    parent = walk.enter(directory)
-    status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-    kind = stat.S_IFMT(status.st_mode)
+    try:
+        parent = walk.enter(directory)
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        kind = stat.S_IFMT(status.st_mode)
+        target = os.readlink(name, dir_fd=parent) if kind == stat.S_IFLNK else None
+    except OSError as error:
+        return witness.Measured(number, MISSING if error.errno in (errno.ENOENT, errno.ENOTDIR) else NOT_VERIFIED)
     return witness.Measured(
         number,
         FILE_TYPES.get(kind, "unknown"),
@@ -84,28 +97,34 @@ def _look(number: int, entry: Entry, seen: Observation | None, walk: DirectoryWa
         status.st_gid,
         int(status.st_mtime),
         _digest(entry, seen, name, parent, status.st_size) if kind == stat.S_IFREG else None,
-        os.readlink(name, dir_fd=parent) if kind == stat.S_IFLNK else None,
+        target,
+        seen is None,
     )
 
 
 def _digest(entry: Entry, seen: Observation | None, name: bytes, parent: int, size: int) -> bytes | None:
-    if entry.digest is None:
-        return _read(name, parent) if size <= MAX_UNDIGESTED_BYTES else None
-    if seen is None or seen.sound:
+    """Return the digest of a regular file; `None` where it could not be read.
+
+    What the disk has counts, where it was read: the page cache is gone after an incident.
+    """
+    if seen is not None and entry.digest is not None and not seen.sound:
+        return seen.disk_digest or (seen.digest if seen.disk_error is None else None)
+    if entry.digest is not None and not entry.other_digests:
         return entry.digest
-    # What the disk has counts: the page cache is gone after an incident.
-    return seen.disk_digest or (seen.digest if seen.disk_error is None else None)
+    if size > MAX_READ_BYTES:
+        return None
+    return _read(name, parent, algorithm(entry.digest) if entry.digest is not None else "sha256")
 
 
-def _read(name: bytes, parent: int) -> bytes | None:
-    """Return the SHA-256 of a regular file; `None` when it cannot be read or grows."""
-    hasher = hashlib.sha256()
+def _read(name: bytes, parent: int, algorithm_name: str) -> bytes | None:
+    """Return the digest of a regular file; `None` when it cannot be read or grows."""
+    hasher = hashlib.new(algorithm_name, usedforsecurity=False)
     try:
         descriptor = open_regular(name, parent)
     except OSError:
         return None
     with os.fdopen(descriptor, "rb", buffering=0) as stream:
-        for _chunk in range(MAX_UNDIGESTED_BYTES // _CHUNK_BYTES + 1):
+        for _chunk in range(MAX_READ_BYTES // _CHUNK_BYTES + 1):
             try:
                 data = stream.read(_CHUNK_BYTES)
             except OSError:

@@ -75,6 +75,24 @@ for task in "Verify" "Verify in check mode"; do
 done
 nothing_is_left "a task that is late"
 
+# A connection that breaks may print nothing and report success: no answer is not the answer that nothing runs.
+cat > "${directory}/sh" << 'SHELL'
+#!/bin/sh
+case "$2" in
+    *webops-answer-begins*)
+        echo asked >> "$0.log"
+        if mkdir "$0.swallowed" 2> /dev/null; then
+            exit 0
+        fi
+        rmdir "$0.swallowed" ;;
+esac
+exec /bin/sh "$@"
+SHELL
+chmod 755 "${directory}/sh"
+ansible-playbook "${variables[@]}" broken.yml > "${directory}/log" 2>&1 || fail "an answer that was lost ends a module"
+[ "$(wc -l < "${directory}/sh.log")" -gt 2 ] || fail "no answer was swallowed"
+nothing_is_left "a task with lost answers"
+
 # Signals as a terminal and a service manager send them; a shell's children ignore the first unless told otherwise.
 for signal in INT TERM; do
     python3 -c 'import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)

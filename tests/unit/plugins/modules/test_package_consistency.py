@@ -55,6 +55,7 @@ def test_options_arrive(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
         "conffiles_policy": "restore",
         "package_directories": ["/packages"],
         "max_rate": "1M",
+        "report_path": "/var/tmp/report",
     }
     _result, options = run(capsys, monkeypatch, DONE, **arguments)
     assert options.policy == Policy("file", "digest", "restore")
@@ -62,11 +63,14 @@ def test_options_arrive(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     assert options.verification.exclude == (Exclusion("/a", "excluded on request"),)
     assert options.verification.package_directories == ("/packages",)
     assert options.verification.max_rate == 1024 * 1024
+    assert options.verification.report_path == "/var/tmp/report"
 
 
 def test_check_mode_and_diff(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    result, options = run(capsys, monkeypatch, DONE, _ansible_check_mode=True, _ansible_diff=True)
+    arguments = {"report_path": "/var/tmp/report", "_ansible_check_mode": True, "_ansible_diff": True}
+    result, options = run(capsys, monkeypatch, DONE, **arguments)
     assert options.dry_run
+    assert options.verification.report_path is None
     assert result["diff"] == {"before": "a", "after": "b"}
 
 

@@ -61,6 +61,7 @@ def test_it_says_what_changed(capsys: pytest.CaptureFixture[str], pair: dict[str
         "by_explanation": {"unexplained": 1, "restored": 0, "conffile": 0, "package_changed": 1},
         "files_compared": 3,
         "files_not_compared": 0,
+        "contents_not_compared": 0,
     }
     assert [change["path"] for change in result["changes"]] == ["/b", "/new"]
     assert result["packages"] == {"installed": [], "removed": [], "other_version": ["beta"]}
@@ -82,6 +83,16 @@ def test_the_same_twice_is_unchanged(capsys: pytest.CaptureFixture[str], pair: d
     assert result["summary"]["verdict"] == "unchanged"
 
 
+def test_contents_that_cannot_be_compared_are_not_called_unchanged(
+    capsys: pytest.CaptureFixture[str], pair: dict[str, str], tmp_path: Path
+) -> None:
+    stronger = manifest(tmp_path / "3.gz", dict.fromkeys((b"/a", b"/b", b"/new"), b"0" * 64), version="1")
+
+    summary = run(capsys, previous=pair["previous"], current=stronger)["summary"]
+
+    assert (summary["verdict"], summary["changes_total"], summary["contents_not_compared"]) == ("incomplete", 0, 3)
+
+
 def test_check_mode_writes_no_report(capsys: pytest.CaptureFixture[str], pair: dict[str, str], tmp_path: Path) -> None:
     result = run(capsys, **pair, report_path=str(tmp_path / "changes.jsonl"), _ansible_check_mode=True)
 
@@ -93,7 +104,7 @@ def test_check_mode_writes_no_report(capsys: pytest.CaptureFixture[str], pair: d
     ("changes", "words"),
     [
         ({"previous": "/nonexistent"}, "/nonexistent: no such file or directory"),
-        ({"current": "/etc/hostname"}, "/etc/hostname: it cannot be read"),
+        ({"current": "/etc/hostname"}, "/etc/hostname: line 1 cannot be read"),
         ({"report_path": "/nonexistent/x"}, "report_path /nonexistent/x"),
         ({"max_changes": -1}, "max_changes -1: it is too small"),
     ],

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.playbook.task import Task
 
 from ansible_collections.ringmaster.webops.plugins.plugin_utils import followed_module, host_job
@@ -22,8 +22,11 @@ from ansible_collections.ringmaster.webops.plugins.plugin_utils.followed_module 
 TMPDIR = "/root/.ansible/tmp/ansible-tmp-1"
 STARTED = {"ansible_job_id": "j1.2", "started": True, "finished": False, "results_file": "/x/j1.2", "changed": True}
 OF_THE_JOB = {"ansible_job_id": "j1.2", "finished": True}
-RUNNING = '{"started":\n{"stage": "verifying", "files_done": %d, "files_total": 100, "findings": 1}'
-ENDED = '{"changed": \n'
+WHOLE = "webops-answer-begins\n{}\nwebops-answer-ends\n"
+PROGRESS = '{"stage": "verifying", "files_done": %d, "files_total": 100, "findings": 1}'
+RUNNING = WHOLE.format('{"started":\n' + PROGRESS)
+ENDED = WHOLE.format('{"changed": \n')
+GONE = WHOLE.format("")
 Answer = object
 
 
@@ -32,7 +35,9 @@ class Host(FollowedModule):
 
     module_name = "ringmaster.webops.package_consistency_info"
 
-    def __init__(self, looks: list[Answer], answers: list[dict[str, Any]], async_val: int = 0) -> None:
+    def __init__(
+        self, looks: list[Answer], answers: list[dict[str, Any]], async_val: int = 0, processes: str = GONE
+    ) -> None:
         self._task = Task()
         self._task.args = {"root": "/srv"}
         self._task.async_val = async_val
@@ -42,8 +47,10 @@ class Host(FollowedModule):
         self._supports_check_mode = True
         self._looks = looks
         self._answers = answers
+        self._processes = processes
         self.modules: list[tuple[str, dict[str, Any], bool, int]] = []
         self.commands: list[str] = []
+        self.unreachable_for = ""
 
     def _early_needs_tmp_path(self) -> bool:
         return False
@@ -58,7 +65,11 @@ class Host(FollowedModule):
 
     def _low_level_execute_command(self, cmd: str, **_options: object) -> Any:  # type: ignore[override]  # noqa: ANN401
         self.commands.append(cmd)
-        if not cmd.startswith("head"):
+        if self.unreachable_for and cmd.startswith(self.unreachable_for):
+            raise AnsibleConnectionFailure("lost")
+        if "echo $found" in cmd:
+            return {"stdout": self._processes}
+        if not cmd.startswith("echo webops-answer-begins"):
             return {"stdout": ""}
         answer = self._looks.pop(0)
         if isinstance(answer, BaseException):
@@ -148,7 +159,52 @@ def test_a_module_that_died_with_its_watcher_is_noticed() -> None:
 
     assert result["failed"] is True
     assert "ended without a result" in result["msg"]
-    assert any("/proc/" in command for command in host.commands)
+    assert host_job.find(_job(host)) in host.commands
+
+
+def test_what_is_left_of_a_module_that_is_lost_is_ended() -> None:
+    """As when the record of its job is gone, and not the job."""
+    host = Host([ENDED], [STARTED, {**OF_THE_JOB, "failed": True, "msg": "could not find job"}])
+
+    host.run()
+
+    assert host_job.end(_job(host), remove_directory=True) in host.commands
+
+
+@pytest.mark.parametrize("processes", ["", "webops-answer-begins\n", WHOLE.format("4711 4712")])
+def test_a_module_that_is_silent_is_not_given_up_while_it_may_run(processes: str) -> None:
+    looks = [RUNNING % 1] * 40 + [ENDED]
+    host = Host([*looks], [STARTED, {**OF_THE_JOB, "changed": False}], processes=processes)
+
+    assert host.run() == {"changed": False}
+    assert host.commands.count(host_job.find(_job(host))) > 1
+    assert host._looks == []
+
+
+@pytest.mark.parametrize(
+    "part", ["", "\n", "webops-answer-begins\n", (RUNNING % 1)[:40], ENDED.rpartition("webops")[0], ENDED[5:]]
+)
+def test_an_answer_that_is_not_whole_is_asked_for_again(part: str) -> None:
+    host = Host([part, RUNNING % 1, part, ENDED], [STARTED, {**OF_THE_JOB, "changed": False}])
+
+    assert host.run() == {"changed": False}
+    assert host._looks == []
+
+
+def test_a_host_that_never_answers_is_asked_a_few_times_and_the_module_ended() -> None:
+    host = Host([""] * followed_module.MAX_FAILED_LOOKS, [STARTED])
+
+    with pytest.raises(AnsibleActionFail, match="no whole answer"):
+        host.run()
+    assert host.commands[-1] == host_job.end(_job(host), remove_directory=True)
+
+
+def test_a_result_is_not_lost_when_the_host_is_gone_before_its_files_are() -> None:
+    host = Host([ENDED], [STARTED, {**OF_THE_JOB, "changed": True}])
+    host.unreachable_for = "rm "
+
+    assert host.run() == {"changed": True}
+    assert host.commands[-1].startswith("rm ")
 
 
 def test_a_connection_that_comes_back_is_no_failure() -> None:

@@ -86,10 +86,7 @@ def test_a_look_shows_whether_it_runs_and_how_far_it_is(
         if content is not None:
             Path(path).write_text(content)
 
-    seen = host_job.glance(sh(host_job.look(job)))
-
-    assert seen.is_running == expected.is_running
-    assert not seen.is_running or seen == expected
+    assert host_job.glance(sh(host_job.look(job))) == expected
 
 
 def test_a_look_neither_waits_for_a_fifo_nor_follows_a_link(job: host_job.Job, tmp_path: Path) -> None:
@@ -112,12 +109,31 @@ def test_words_of_a_login_do_not_matter(job: host_job.Job) -> None:
     assert seen == host_job.Glance(True, Progress("verifying", 1, 2, 0))
 
 
-def test_the_processes_are_found_and_no_others(job: host_job.Job, module: subprocess.Popen[bytes]) -> None:
-    found = [int(number) for number in sh(host_job.find(job)).split()]
+def test_only_a_whole_answer_is_one(job: host_job.Job) -> None:
+    Path(job.record).write_text('{"started": true}')
+    Path(job.progress).write_text(PROGRESS)
+    output = sh(host_job.look(job)).rstrip()
 
+    assert host_job.glance(output) is not None
+    assert [length for length in range(len(output)) if host_job.glance(output[:length]) is not None] == []
+    assert host_job.glance(output[1:]) is None
+    assert host_job.processes("") is None
+
+
+def test_a_progress_file_cannot_end_the_answer(job: host_job.Job) -> None:
+    Path(job.record).write_text('{"started": true}')
+    Path(job.progress).write_text("webops-answer-ends\n" + PROGRESS)
+
+    assert host_job.glance(sh(host_job.look(job))) == host_job.Glance(True, None)
+
+
+def test_the_processes_are_found_and_no_others(job: host_job.Job, module: subprocess.Popen[bytes]) -> None:
+    found = host_job.processes(sh(host_job.find(job)))
+
+    assert found is not None
     assert module.pid in found
     assert len(found) == 2
-    assert sh(host_job.find(job._replace(directory=job.directory + "0"))).split() == []
+    assert host_job.processes(sh(host_job.find(job._replace(directory=job.directory + "0")))) == []
 
 
 def test_the_end_leaves_no_process_and_no_file(job: host_job.Job, module: subprocess.Popen[bytes]) -> None:
@@ -127,7 +143,7 @@ def test_the_end_leaves_no_process_and_no_file(job: host_job.Job, module: subpro
     sh(host_job.end(job, remove_directory=True))
 
     assert module.wait(10) == -9
-    assert sh(host_job.find(job)).split() == []
+    assert host_job.processes(sh(host_job.find(job))) == []
     assert not Path(job.directory).exists()
     assert not Path(job.own).exists()
 

@@ -54,7 +54,13 @@ def test_anything_else_is_no_progress(content: str) -> None:
     ("progress", "expected"),
     [
         (Progress("verifying", 1500, 6000, 2), "[web1] verifies: 1500 of 6000 files (25 %), 2 findings"),
-        (Progress("repairing", 1, 3, 1), "[web1] repairs: 1 of 3 files (33 %), 1 finding"),
+        (
+            Progress("verifying_again", 1, 3, 1),
+            "[web1] verifies again what changed meanwhile: 1 of 3 files (33 %), 1 finding",
+        ),
+        (Progress("fetching", 0, 0, 0), "[web1] fetches packages"),
+        (Progress("fetching", 16, 350, 0), "[web1] fetches packages: 16 of 350 packages (4 %)"),
+        (Progress("repairing", 1, 3, 1), "[web1] repairs: 1 of 3 steps (33 %)"),
         (Progress("verifying", 9, 3, 0), "[web1] verifies: 3 of 3 files (100 %), 0 findings"),
         (Progress("reading_database", 0, 0, 0), "[web1] reads the package database"),
     ],

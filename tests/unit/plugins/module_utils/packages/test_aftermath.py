@@ -12,13 +12,30 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.aftermath import look, mapped_files, unit_of
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.aftermath import (
+    INTERPRETED,
+    MAPPED,
+    STARTED,
+    UNIT,
+    look,
+    mapped_files,
+    unit_of,
+)
 
 LINE = "7f00-7f01 r-xp 00000000 08:01 42   {path}\n"
 
 
-def process(proc: Path, pid: int, *paths: str, cgroup: str = "0::/system.slice/nginx.service\n") -> None:
-    (proc / str(pid)).mkdir()
+def process(
+    proc: Path,
+    pid: int,
+    *paths: str,
+    cgroup: str = "0::/system.slice/nginx.service\n",
+    words: tuple[str, ...] = (),
+    program: str = "/usr/sbin/nginx",
+) -> None:
+    (proc / str(pid)).mkdir(parents=True)
+    (proc / str(pid) / "cmdline").write_text("\0".join(words))
+    (proc / str(pid) / "exe").symlink_to(program)
     (proc / str(pid) / "maps").write_text("".join(LINE.format(path=path) for path in paths))
     (proc / str(pid) / "cgroup").write_text(cgroup)
     (proc / str(pid) / "comm").write_text("nginx\n")
@@ -28,8 +45,10 @@ def test_only_who_still_has_the_old_file_is_named(tmp_path: Path) -> None:
     process(tmp_path, 10, "/usr/sbin/nginx (deleted)", "/usr/lib/libz.so.1")
     process(tmp_path, 11, "/usr/sbin/nginx")
     process(tmp_path, 12, "/usr/lib/other.so (deleted)")
-    found = look([b"/usr/sbin/nginx", b"/usr/lib/libz.so.1"], tmp_path)
-    assert found.restart == [{"unit": "nginx.service", "processes": ["nginx (10)"], "files": ["/usr/sbin/nginx"]}]
+    found = look([b"/usr/sbin/nginx", b"/usr/lib/libz.so.1"], tmp_path, tmp_path / "root")
+    assert found.restart == [
+        {"unit": "nginx.service", "processes": ["nginx (10)"], "files": ["/usr/sbin/nginx"], "reasons": [MAPPED]}
+    ]
     assert found.reboot == []
 
 
@@ -59,17 +78,146 @@ def test_reboot_is_due_for_what_nothing_else_exchanges(tmp_path: Path, path: byt
     assert bool(look([path], tmp_path).reboot) == due
 
 
+UPDATE = "update-initramfs -u -k all"
+RELOAD = "systemctl daemon-reload"
 COMMANDS = [
-    (b"/usr/lib/systemd/system/ssh.service", ["systemctl daemon-reload"]),
-    (b"/usr/lib/modules/6.1/ext4.ko", ["update-initramfs -u"]),
-    (b"/usr/bin/kmod", ["update-initramfs -u"]),
-    (b"/usr/bin/ls", []),
+    ("/usr/lib/systemd/system/ssh.service", [RELOAD]),
+    ("/etc/init.d/ssh", [RELOAD]),
+    ("/usr/lib/modules/6.1/ext4.ko", [UPDATE]),
+    ("/usr/bin/kmod", [UPDATE]),
+    ("/usr/sbin/lvm", [UPDATE]),
+    ("/usr/sbin/dmsetup", [UPDATE]),
+    ("/usr/sbin/cryptsetup", [UPDATE]),
+    ("/usr/sbin/mdadm", [UPDATE]),
+    ("/usr/bin/busybox", [UPDATE]),
+    ("/usr/bin/udevadm", [UPDATE]),
+    ("/usr/lib/udev/rules.d/60-block.rules", [UPDATE]),
+    ("/usr/lib/dracut/modules.d/90lvm/module-setup.sh", [UPDATE]),
+    ("/usr/sbin/e2fsck", [UPDATE]),
+    ("/usr/sbin/fsck.ext4", [UPDATE]),
+    ("/usr/lib/x86_64-linux-gnu/libc.so.6", [UPDATE]),
+    ("/usr/lib/x86_64-linux-gnu/libdevmapper.so.1.02.1", [UPDATE]),
+    ("/usr/lib/x86_64-linux-gnu/libcryptsetup.so.12.9.0", [UPDATE]),
+    ("/etc/crypttab", [UPDATE]),
+    ("/usr/lib/x86_64-linux-gnu/libcurl.so.4", []),
+    ("/usr/bin/ls", []),
 ]
 
 
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A system that starts with an initramfs."""
+    for name in ("boot/initrd.img-6.1.0-1-amd64", "usr/sbin/update-initramfs"):
+        (tmp_path / "root" / name).parent.mkdir(parents=True)
+        (tmp_path / "root" / name).touch()
+    return tmp_path / "root"
+
+
 @pytest.mark.parametrize(("path", "commands"), COMMANDS)
-def test_what_was_made_of_the_old_file_is_made_again(tmp_path: Path, path: bytes, commands: list[str]) -> None:
-    assert look([path], tmp_path).commands == commands
+def test_what_was_made_of_the_old_file_is_made_again(
+    tmp_path: Path, root: Path, path: str, commands: list[str]
+) -> None:
+    found = look([path.encode()], tmp_path, root).commands
+    assert [each["command"] for each in found] == commands
+    assert [each["files"] for each in found] == [[path]] * len(commands)
+    assert all(each["reason"] for each in found)
+
+
+def test_initramfs_is_made_again_by_what_makes_it_here(tmp_path: Path, root: Path) -> None:
+    (root / "usr/sbin/update-initramfs").unlink()
+    assert [each["command"] for each in look([b"/usr/sbin/lvm"], tmp_path, root).commands] == [
+        "dracut --force --regenerate-all"
+    ]
+    (root / "boot/initrd.img-6.1.0-1-amd64").unlink()
+    assert look([b"/usr/sbin/lvm"], tmp_path, root).commands == []
+
+
+SCRIPT = b"/usr/bin/fail2ban-server"
+MODULE = b"/usr/lib/python3/dist-packages/fail2ban/server.py"
+PYTHON = "/usr/bin/python3.11"
+STARTS = {
+    # name: (words, program, what was replaced, the reason)
+    "script": (("/usr/bin/python3", SCRIPT.decode(), "-x"), PYTHON, SCRIPT, STARTED),
+    "script by another name": (("/bin/sh", "/usr/bin/link"), "/usr/bin/dash", SCRIPT, STARTED),
+    "module of its interpreter": (("/usr/bin/python3", "-m", "fail2ban"), PYTHON, MODULE, INTERPRETED),
+    "perl module": (("starman",), "/usr/bin/perl", b"/usr/share/perl5/Plack.pm", INTERPRETED),
+    "module of another interpreter": (("/usr/bin/perl",), "/usr/bin/perl", MODULE, None),
+    "path that it reads": (("/usr/sbin/nginx", "-c", "/srv/script"), "/usr/sbin/nginx", b"/srv/script", None),
+    "other script": (("/usr/bin/python3", "/usr/bin/other"), PYTHON, SCRIPT, None),
+}
+
+
+@pytest.mark.parametrize(("words", "program", "path", "reason"), STARTS.values(), ids=STARTS.keys())
+def test_service_of_a_script_is_named(
+    tmp_path: Path, root: Path, words: tuple[str, ...], program: str, path: bytes, reason: str | None
+) -> None:
+    (root / "usr/bin").mkdir()
+    (root / "usr/bin/fail2ban-server").touch()
+    (root / "usr/bin/link").symlink_to("fail2ban-server")
+    process(tmp_path / "proc", 10, words=words, program=program, cgroup="0::/system.slice/it.service\n")
+    found = look([path], tmp_path / "proc", root).restart
+    assert [(each["unit"], each["reasons"]) for each in found] == ([("it.service", [reason])] if reason else [])
+
+
+def test_interpreter_of_a_session_is_nobodys_service(tmp_path: Path, root: Path) -> None:
+    process(tmp_path / "proc", 10, program=PYTHON, cgroup="0::/user.slice/session-1.scope\n")
+    assert look([MODULE], tmp_path / "proc", root).restart == []
+
+
+def test_repair_itself_is_no_service_that_runs_an_interpreter(tmp_path: Path, root: Path) -> None:
+    """As on a host where the sessions of SSH belong to its service."""
+    parent = os.getppid()
+    for pid in (os.getpid(), parent):
+        process(tmp_path / "proc", pid, program=PYTHON, cgroup="0::/system.slice/ssh.service\n")
+    (tmp_path / "proc" / str(os.getpid()) / "status").write_text(f"Name:\tpython3\nPPid:\t{parent}\n")
+    assert look([MODULE], tmp_path / "proc", root).restart == []
+
+
+OWN = "lib/systemd/system/it.service"
+UNIT_TEXTS = {
+    # name: (file of the unit, its text, what was replaced, whether that concerns the unit)
+    "the unit itself": ("usr/lib/systemd/system/it.service", "", "/usr/lib/systemd/system/it.service", True),
+    "a drop-in": ("etc/systemd/system/it.service.d/a.conf", "", "/etc/systemd/system/it.service.d/a.conf", True),
+    "script that it starts with": (OWN, "ExecStart=-/usr/bin/it --x\n", "/usr/bin/it", True),
+    "script before that": (OWN, 'ExecStartPre=/bin/sh -c "/usr/bin/it"', "/usr/bin/it", True),
+    "over two lines": (OWN, "ExecStart=/bin/sh \\\n /usr/bin/it\n", "/usr/bin/it", True),
+    "environment": (OWN, "EnvironmentFile=-/etc/default/it\n", "/etc/default/it", True),
+    "SysV script": (
+        "run/systemd/generator.late/it.service",
+        "ExecStart=/etc/init.d/it start\n",
+        "/etc/init.d/it",
+        True,
+    ),
+    "script that stops it": (OWN, "ExecStopPost=/usr/bin/it\n", "/usr/bin/it", False),
+    "another's unit": ("lib/systemd/system/other.service", "ExecStart=/usr/bin/it\n", "/usr/bin/it", False),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "path", "named"), UNIT_TEXTS.values(), ids=UNIT_TEXTS.keys())
+def test_service_is_named_when_its_unit_was_replaced(
+    tmp_path: Path, root: Path, name: str, content: str, path: str, named: bool
+) -> None:
+    (root / name).parent.mkdir(parents=True)
+    (root / name).write_text(f"[Service]\n{content}")
+    process(tmp_path / "proc", 10, cgroup="0::/system.slice/it.service\n")
+    found = look([path.encode()], tmp_path / "proc", root).restart
+    assert [(each["unit"], each["reasons"]) for each in found] == ([("it.service", [UNIT])] if named else [])
+
+
+def test_instance_has_the_unit_of_its_template(tmp_path: Path, root: Path) -> None:
+    unit = root / "usr/lib/systemd/system/it@.service"
+    unit.parent.mkdir(parents=True)
+    unit.write_text("[Service]\nExecStart=/usr/bin/it %i\n")
+    process(tmp_path / "proc", 10, cgroup="0::/system.slice/system-it.slice/it@one.service\n")
+    assert [each["unit"] for each in look([b"/usr/bin/it"], tmp_path / "proc", root).restart] == ["it@one.service"]
+
+
+def test_program_that_runs_already_as_the_new_one_needs_no_restart(tmp_path: Path, root: Path) -> None:
+    unit = root / "usr/lib/systemd/system/nginx.service"
+    unit.parent.mkdir(parents=True)
+    unit.write_text("[Service]\nExecStart=/usr/sbin/nginx\n")
+    process(tmp_path / "proc", 10, "/usr/sbin/nginx", words=("/usr/sbin/nginx",))
+    assert look([b"/usr/sbin/nginx"], tmp_path / "proc", root).restart == []
 
 
 UNITS = [

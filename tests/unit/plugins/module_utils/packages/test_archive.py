@@ -412,7 +412,8 @@ def test_a_package_of_a_file_system_that_is_full_is_unavailable(site: Site, monk
     found, _complaints, _content = site.ask()
 
     assert isinstance(found, Unavailable)
-    assert "room" in found.reason
+    free = rf"there is no room for it: \d+ bytes must be free in {re.escape(str(site.state))}, and \d+ are"
+    assert re.search(free, found.reason)
 
 
 @pytest.mark.parametrize(

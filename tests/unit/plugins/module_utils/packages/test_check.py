@@ -50,6 +50,8 @@ def test_a_sound_system_is_consistent_and_covered_completely(system: System) -> 
     assert files["listed"] == files["verified"] == 20
     assert result["coverage"]["gaps"] == result["failures"] == []
     assert result["coverage"]["bytes_read"] == 300_000 + 15_000 + 40
+    assert (files["mode_not_compared"], files["owner_not_compared"]) == (files["listed"], files["listed"])
+    assert result["coverage"]["other_systems"] == []
 
 
 # Damage to files

@@ -19,6 +19,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.databas
     DatabaseLocks,
     LockedError,
     is_locked,
+    make_locks,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
 
@@ -78,6 +79,13 @@ def test_lock_that_another_process_holds_is_refused_and_the_other_let_go(tree: T
 def test_asking_makes_no_file(tree: Tree) -> None:
     assert is_locked(tree, DPKG_LOCKS) is None
     assert not list(Path(os.fsdecode(tree.root), "var/lib/dpkg").iterdir())
+
+
+def test_locks_are_made_once_as_dpkg_makes_them(tree: Tree, tmp_path: Path) -> None:
+    assert make_locks(tree, DPKG_LOCKS)
+    assert not make_locks(tree, DPKG_LOCKS)
+    modes = {entry.name: entry.stat().st_mode & 0o7777 for entry in (tmp_path / "var/lib/dpkg").iterdir()}
+    assert modes == {"lock-frontend": 0o640, "lock": 0o640}
 
 
 def test_lock_behind_a_link_is_refused(tree: Tree, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -234,3 +235,91 @@ def test_the_real_log_of_dpkg_agrees_with_what_dpkg_has_written(empty_system: Sy
     assert problems(system) == []
     change(system, "Version: 1.0", "Version: 1.1")
     assert "says that version 1.0 was unpacked" in problems(system)[0][1]
+
+
+COPYRIGHT = "/usr/share/doc/eps/copyright"
+
+
+@pytest.fixture
+def copied(system: System) -> System:
+    """A system with a package eps, and the daily copy of its status file."""
+    system.install("eps", {COPYRIGHT: b"eps\n", "/usr/share/eps": b"eps\n"})
+    copy = system.path("/var/backups/dpkg.status.0")
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(system.status.read_bytes())
+    return system
+
+
+def lose(system: System, name: str) -> None:
+    """Lose all that the database has of a package, as when a directory is again what it was last month."""
+    text = system.status.read_text()
+    begin = text.index(f"Package: {name}\n")
+    system.status.write_text(text[:begin] + text[text.index("\n\n", begin) + 2 :])
+    for path in system.info.glob(f"{name}.*"):
+        path.unlink()
+
+
+def lost(system: System) -> list[tuple[str, str]]:
+    return [problem for problem in problems(system) if "/var/backups" in problem[1]]
+
+
+def test_a_package_that_the_database_lost_altogether_is_told_by_the_daily_copy(copied: System) -> None:
+    assert lost(copied) == []
+    lose(copied, "eps")
+
+    (problem,) = lost(copied)
+
+    assert problem == (
+        "/var/lib/dpkg/status",
+        "it has no paragraph for package eps, but /var/backups/dpkg.status.0 has one, "
+        "and /usr/share/doc/eps/copyright is there",
+    )
+    gaps = dpkg.read_manifest(Tree(str(copied.root))).gaps
+    assert [(gap.reason, gap.packages) for gap in gaps] == [("no_status", ("eps",))]
+
+
+def test_a_package_of_which_info_files_are_left_is_told_once(copied: System) -> None:
+    lists = (copied.info / "eps.list").read_bytes()
+    lose(copied, "eps")
+    (copied.info / "eps.list").write_bytes(lists)
+
+    assert len(problems(copied)) == 1
+    assert lost(copied) == []
+
+
+@pytest.mark.parametrize("command", ["--remove", "--purge"])
+def test_a_package_that_was_removed_is_not_lost(copied: System, command: str) -> None:
+    copied.dpkg(command, "eps")
+
+    assert problems(copied) == []
+
+
+def test_what_the_log_says_was_removed_is_not_lost_whatever_is_left(copied: System) -> None:
+    log = copied.path("/var/log/dpkg.log")
+    log.parent.mkdir(parents=True)
+    lines = ("installed eps:all 1.0", "config-files eps:all 1.0", "not-installed eps:all <none>")
+    log.write_text("".join(f"2026-11-01 10:00:00 status {line}\n" for line in lines[:1]))
+    lose(copied, "eps")
+    assert len(lost(copied)) == 1
+
+    log.write_text("".join(f"2026-11-01 10:00:00 status {line}\n" for line in lines))
+
+    assert lost(copied) == []
+
+
+@pytest.mark.parametrize("wanted", [None, "alpha", "zeta"])
+def test_what_another_package_has_now_is_not_lost(copied: System, wanted: str | None) -> None:
+    lose(copied, "eps")
+    copied.install("zeta", {COPYRIGHT: b"eps\n"})
+
+    found = dpkg.read_manifest(Tree(str(copied.root)), re.compile(wanted) if wanted else None).problems
+
+    assert found == []
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 100, b"Package: eps\n", b"\xff\n\n"])
+def test_a_damaged_copy_is_no_problem_of_the_database(copied: System, content: bytes) -> None:
+    copied.path("/var/backups/dpkg.status.0").write_bytes(content)
+    lose(copied, "eps")
+
+    assert problems(copied) == []

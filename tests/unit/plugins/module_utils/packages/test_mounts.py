@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import pytest
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import check as check_module
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.accounts import ROOT_ALONE
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
+    DIRECTORY,
     FILE,
     Entry,
     Manifest,
@@ -117,6 +119,40 @@ def test_pitfall_37_links_in_what_another_host_serves_are_not_even_looked_for(tm
     tree.close()
 
 
+def test_pitfall_37_what_a_link_leads_to_at_another_host_is_not_touched_and_said_so(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who serves it may be dead: whatever looks at it would wait for ever."""
+    data, share = system.path("/usr/share/beta/data"), system.path("/usr/share/alpha")
+    (system.root / "srv/nfs").mkdir(parents=True)
+    data.rename(system.root / "srv/nfs/data")
+    data.symlink_to("/srv/nfs/data")
+    share.rename(system.root / "srv/nfs/alpha")
+    share.symlink_to("../../srv/nfs/alpha")
+    dead = (system.root / "srv/nfs").stat().st_ino
+    server = Mount(0, b"/", b"/srv/nfs", "nfs4", "server:/", frozenset())
+    monkeypatch.setattr(check_module, "read_mounts", lambda _tree: Mounts([server]))
+    real_open = os.open
+
+    def never_enter(path: bytes, flags: int, **details: int) -> int:
+        descriptor = real_open(path, flags, **details)
+        assert os.fstat(descriptor).st_ino != dead, path
+        return descriptor
+
+    monkeypatch.setattr(os, "open", never_enter)
+    result = system.check(jobs=1)
+    assert result["failures"] == result["findings"] == []
+    gaps = {gap["detail"]: (gap["reason"], gap["files"], gap["examples"]) for gap in result["coverage"]["gaps"]}
+    assert gaps.pop("a link leads into another host's or a process's file system, which was not entered") == (
+        "remote_file_system",
+        2,
+        ["/usr/share/alpha", "/usr/share/beta/data"],
+    )
+    ((reason, files, _examples),) = gaps.values()
+    assert (reason, files) == ("remote_file_system", 4)
+    assert result["coverage"]["files"]["not_verified"] == 6
+
+
 @pytest.mark.parametrize(
     ("path", "observation", "reasons"),
     [
@@ -137,16 +173,90 @@ def test_pitfall_36_what_a_mount_hides_is_a_gap_and_no_finding(
     assert bool(found.findings) == (not reasons)
 
 
-def test_pitfall_36_hidden_file_is_counted_in_the_result(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    system.path("/usr/share/beta/data").unlink()
+@pytest.mark.parametrize(
+    ("observation", "findings"),
+    [
+        (Observation(0, "file", digest=b"0" * 32), ["content_changed"]),
+        (Observation(0, "file", error=errno.EACCES), []),
+    ],
+)
+def test_pitfall_36_file_system_without_modes_invents_none_beside_what_else_is_wrong(
+    observation: Observation, findings: list[str]
+) -> None:
+    (entry,) = entries("/boot/efi/a")
+    entry.digest, entry.recorded = b"1" * 32, Recorded(mode=0o755, owner="root", capabilities="")
+    seen = observation._replace(metadata=Metadata(0o700, 1, 1, 0, capabilities="cap_chown=p"))
+    found = judge(Manifest(entries=[entry]), [seen], ROOT_ALONE, Mounts(parse_mountinfo(MOUNTINFO, b"")))
+    assert [each.category for each in found.findings] == findings
+
+
+@pytest.mark.parametrize("damage", [Path.stat, Path.unlink], ids=["sound", "lost"])
+def test_pitfall_36_hidden_files_are_counted_be_they_as_expected_or_not(
+    system: System, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], object]
+) -> None:
+    listed = system.check()["coverage"]["files"]["listed"]
+    damage(system.path("/usr/share/beta/data"))
     over = Mount(0, b"/", b"/usr/share/beta", "tmpfs", "none", frozenset())
     monkeypatch.setattr(check_module, "read_mounts", lambda _tree: Mounts([over]))
     result = system.check()
-    assert result["findings"] == []
-    assert [(gap["reason"], gap["files"]) for gap in result["coverage"]["gaps"]] == [("hidden_by_mount", 1)]
-    assert "tmpfs" in result["coverage"]["gaps"][0]["detail"]
+    assert (result["findings"], result["summary"]["verdict"]) == ([], "incomplete")
+    (gap,) = result["coverage"]["gaps"]
+    assert (gap["reason"], gap["files"], gap["examples"]) == (
+        "hidden_by_mount",
+        2,
+        ["/usr/share/beta/data", "/usr/share/beta/more"],
+    )
+    assert "tmpfs" in gap["detail"]
     files = result["coverage"]["files"]
-    assert files["listed"] == files["verified"] + 1
+    assert (files["listed"], files["verified"], files["not_verified"]) == (listed, listed - 2, 2)
+
+
+def test_pitfall_36_directory_at_which_something_is_mounted_is_what_programs_see() -> None:
+    mounts = Mounts(parse_mountinfo(MOUNTINFO, b""))
+    listed = entries("/etc/hosts", "/var/lib/x", "/var/lib/x/a", "/var/lib/x/ghost", "/var/lib/xy")
+    at_mount, ghost = listed[1], listed[3]
+    at_mount.kind, at_mount.recorded, ghost.recorded = DIRECTORY, Recorded(mode=0o755), Recorded(required=False)
+    kept, gaps = mounts.without_hidden(listed)
+    assert [entry.path for entry in kept] == [b"/var/lib/x", b"/var/lib/x/ghost", b"/var/lib/xy"]
+    assert [(gap.reason, gap.example) for gap in gaps] == [
+        ("hidden_by_mount", "/etc/hosts"),
+        ("hidden_by_mount", "/var/lib/x/a"),
+    ]
+    for mode, reasons in ((0o755, []), (0o700, ["hidden_by_mount"])):
+        seen = Observation(0, "directory", metadata=Metadata(mode, 0, 0, 0), sound=True)
+        found = judge(Manifest(entries=[at_mount]), [seen] if reasons else [], ROOT_ALONE, mounts)
+        assert ([gap.reason for gap in found.gaps], found.findings) == (reasons, [])
+
+
+SANDBOX = rb"""
+27 1 254:0 / / rw - ext4 /dev/vda rw
+28 27 254:0 /usr /usr ro - ext4 /dev/vda rw
+29 28 254:0 /usr/share /usr/share rw - ext4 /dev/vda rw
+30 27 254:0 /usr/bin /bin rw - ext4 /dev/vda rw
+31 27 0:30 / /srv rw - tmpfs none rw
+32 31 0:30 /a /srv/a rw - tmpfs none rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "by"),
+    [
+        (b"/usr/lib/a", None),
+        (b"/usr/share/a", None),
+        (b"/bin/a", b"/bin"),
+        (b"/srv/b", b"/srv"),
+        (b"/srv/a/b", b"/srv"),
+    ],
+)
+def test_pitfall_36_what_is_mounted_over_itself_hides_nothing(path: bytes, by: bytes | None) -> None:
+    found = Mounts(parse_mountinfo(SANDBOX, b"")).hiding(path)
+    assert (found.path if found else None) == by
+
+
+def test_pitfall_36_what_is_mounted_over_itself_below_a_root_inside_hides_nothing() -> None:
+    mounts = Mounts(parse_mountinfo(SANDBOX + b"33 27 254:0 /mnt/a/etc /mnt/a/etc ro - ext4 /dev/vda rw\n", b"/mnt/a"))
+    assert mounts.at(b"/etc/hosts") is not None
+    assert mounts.hiding(b"/etc/hosts") is None
 
 
 def test_unknown_mounts_are_a_gap(system: System, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,14 +6,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import check, transactions
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.databases import read_manifest
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import Manifest
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.progress import Counters, Progress
 from ansible_collections.ringmaster.webops.plugins.plugin_utils.progress_line import parse
 
@@ -51,6 +55,37 @@ def test_the_file_is_replaced_seldom_and_at_each_new_stage(tmp_path: Path, monke
         "findings": 0,
     }
     assert [name.name for name in tmp_path.iterdir()] == ["progress"]
+
+
+def test_a_stage_begins_with_nothing_done_and_is_written_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "progress"
+    progress = Progress(str(path))
+    progress.begin("reading_database")
+    assert json.loads(path.read_text())["stage"] == "reading_database"
+    progress.update(files_done=5, findings=3, bytes_read=7)
+    progress.begin("fetching", 9)
+    shown = json.loads(path.read_text())
+    assert shown == {"stage": "fetching", "files_done": 0, "files_total": 9, "bytes_read": 7, "findings": 0}
+
+
+def test_reading_the_database_is_told_of_each_time(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "progress"
+    told: list[str] = []
+
+    def read(*arguments: Any) -> Manifest:  # noqa: ANN401
+        told.append(json.loads(path.read_text())["stage"])
+        return read_manifest(*arguments)
+
+    monkeypatch.setattr(check, "read_manifest", read)
+    monkeypatch.setattr(transactions, "PAUSES_SECONDS", (0.0,))
+    stamps = itertools.count()
+    monkeypatch.setattr(transactions, "stamp", lambda _tree: (next(stamps),))
+    system.check(progress_path=str(path))
+    # At first, again because it changed meanwhile, and once more to see whether it still does.
+    assert told == ["reading_database"] * 3
+    assert json.loads(path.read_text())["stage"] == "done"
 
 
 def test_a_file_that_cannot_be_written_is_no_matter_of_the_verification(tmp_path: Path) -> None:

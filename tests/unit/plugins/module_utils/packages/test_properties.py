@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import struct
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -19,6 +21,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.account
     read_accounts,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
+    ANYTHING,
     CHARACTER_DEVICE,
     CONFFILE,
     DIRECTORY,
@@ -31,6 +34,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifes
     Manifest,
     Recorded,
 )
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.reading import Digested, Reader
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.verdict import Judgement, judge
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.verify import verify
@@ -114,9 +118,86 @@ def test_pitfall_44_names_are_those_of_the_root_and_a_damaged_passwd_leaves_root
     (tmp_path / "etc/group").symlink_to("/etc/passwd")
     tree = Tree(str(tmp_path))
     assert read_accounts(tree) == Accounts({"root": 0, "web": 12}, {"root": 0, "web": 12})
+    (tmp_path / "etc/passwd").write_bytes(b"root:x:0:0:::\nweb:x:12:13:::\n+@staff::::::\n")
+    assert read_accounts(tree) == Accounts({"root": 0, "web": 12}, {"root": 0, "web": 12}, True, True)
     (tmp_path / "etc/passwd").unlink()
     assert read_accounts(tree) == ROOT_ALONE
     tree.close()
+
+
+#: What fails, on what, and what is said of it; mode and owner are other ones in any case.
+FAILURES = {
+    "content": (errno.EACCES, "file", [], ["permission_denied"]),
+    "content is busy": (0, "file", [], ["busy"]),
+    "capabilities": (errno.EACCES, "file", [], ["permission_denied"]),
+    "capabilities on a bad disk": (errno.EIO, "file", ["unreadable"], []),
+    "target": (errno.EIO, "symlink", ["unreadable"], []),
+}
+
+
+@pytest.mark.parametrize("failing", FAILURES)
+def test_pitfall_31_what_was_measured_counts_though_something_else_could_not_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    error, kind, unreadable, gaps = FAILURES[failing]
+    content = b"content" if kind == "file" else None
+    if kind == "file":
+        make(tmp_path, mode=0o600)
+    else:
+        (tmp_path / "a").symlink_to("b")
+    recorded = Recorded(mode=0o644, owner="web", target=None if content else b"b", capabilities="" if content else None)
+
+    def fail(*_arguments: object, **_details: object) -> NoReturn:
+        raise OSError(error, os.strerror(error))
+
+    if failing == "content":
+        monkeypatch.setattr(Reader, "read", lambda *_rest: (Digested(None, 0, error), None))
+    elif failing == "content is busy":
+        monkeypatch.setattr(Reader, "read", lambda *_rest: (Digested(None, 0, None, True), None))
+    else:
+        monkeypatch.setattr(os, "getxattr" if content else "readlink", fail)
+    found = judged(tmp_path, entry("/a", FILE if content else SYMLINK, recorded, content))
+    modes = ["mode_changed"] if content else []
+    assert sorted(each.category for each in found.findings) == sorted(["owner_changed", *modes, *unreadable])
+    assert [gap.reason for gap in found.gaps] == gaps
+
+
+@pytest.mark.parametrize("kind", [DIRECTORY, FILE])
+def test_pitfall_31_link_to_what_this_user_may_not_see_is_not_of_another_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    (tmp_path / "a").symlink_to("b")
+
+    def deny(*_arguments: object) -> NoReturn:
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+    for name in ("open", "directory_status"):
+        monkeypatch.setattr(Tree, name, deny)
+    found = judged(tmp_path, entry("/a", kind, Recorded(mode=0o755), b"x" if kind == FILE else None))
+    assert (found.findings, [gap.reason for gap in found.gaps]) == ([], ["permission_denied"])
+
+
+def test_pitfall_41_a_ghost_that_looks_damaged_is_told_of_and_compared_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"text\n" * 1000 + bytes(8192))
+    (tmp_path / "a.txt").chmod(0o600)
+    found = judged(tmp_path, entry("/a.txt", ANYTHING, Recorded(mode=0o644, required=False)))
+    assert [each.category for each in found.findings] == ["looks_damaged", "mode_changed"]
+    assert found.findings[0].expected["type"] == "any"
+    assert found.gaps == []
+
+
+def test_rights_that_nobody_asked_for_are_found_though_the_mode_is_not_known(tmp_path: Path) -> None:
+    path = make(tmp_path, mode=0o2750)
+    recorded = Recorded(denied=0o4002)
+    assert findings(tmp_path, entry("/a", FILE, recorded, b"content")) == []
+    path.chmod(0o6752)
+    (found,) = findings(tmp_path, entry("/a", FILE, recorded, b"content"))
+    assert (found.category, found.expected, found.actual) == (
+        "mode_changed",
+        {"mode_without": "4002"},
+        {"mode": "6752"},
+    )
+    assert findings(tmp_path, entry("/a", FILE, recorded._replace(mode=0o6752), b"content")) == []
 
 
 def test_another_size_is_a_changed_content_and_is_not_read_to_its_end(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +20,9 @@ import pytest
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import quarantine as module
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.inode import private_name
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.mounts import Mount, Mounts
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.quarantine import (
+    NotMovableError,
     Quarantine,
     QuarantineError,
     unfinished,
@@ -49,6 +53,14 @@ def place(tree: Tree, quarantine: Quarantine) -> Path:
 
 def records(tree: Tree, quarantine: Quarantine) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (place(tree, quarantine) / "records.jsonl").read_text().splitlines()]
+
+
+def moved(tree: Tree, quarantine: Quarantine, directory: bytes, name: bytes) -> bytes:
+    walk = DirectoryWalk(tree)
+    try:
+        return quarantine.move(directory + b"/" + name, walk.enter(directory), name)
+    finally:
+        walk.close()
 
 
 def test_nothing_is_made_before_something_is_kept(quarantine: Quarantine, tmp_path: Path) -> None:
@@ -132,24 +144,66 @@ def test_unreadable_parts_are_left_out_and_named(
     assert kept == content[:4096] + bytes(8192) + content[12_288:]
 
 
-def test_directory_is_moved_also_from_another_file_system(tree: Tree, quarantine: Quarantine) -> None:
+def test_directory_of_another_file_system_is_refused_and_stays(tree: Tree, quarantine: Quarantine) -> None:
     if not Path("/dev/shm").is_dir() or Path("/dev/shm").stat().st_dev == Path(os.fsdecode(tree.root)).stat().st_dev:
         pytest.skip("there is no second file system here that could be written to")
     with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
         directory = Path(other) / "directory"
         (directory / "in").mkdir(parents=True)
-        (directory / "in/file").write_bytes(b"content")
-        (directory / "link").symlink_to("/etc/passwd")
         there = Tree(other)
         walk = DirectoryWalk(there)
-        quarantine.move(b"/usr/directory", walk.enter(b""), b"directory")
+        with pytest.raises(NotMovableError, match="another file system"):
+            quarantine.move(b"/usr/directory", walk.enter(b""), b"directory")
         walk.close()
         there.close()
-        assert not directory.exists()
-    (record,) = records(tree, quarantine)
-    kept = place(tree, quarantine) / record["kept"]
-    assert (kept / "in/file").read_bytes() == b"content"
-    assert (kept / "link").readlink() == Path("/etc/passwd")
+        assert (directory / "in").is_dir()
+    assert not list((place(tree, quarantine) / "files").iterdir())
+
+
+def test_directory_is_moved_with_everything_that_a_copy_would_lose(
+    tree: Tree, quarantine: Quarantine, tmp_path: Path
+) -> None:
+    directory = tmp_path / "usr/it"
+    directory.mkdir(mode=0o750)
+    os.mkfifo(directory / "fifo", 0o621)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(directory / "socket"))
+    before = {path.name: path.stat() for path in directory.iterdir()}
+    kept = moved(tree, quarantine, b"/usr", b"it")
+    assert not directory.exists()
+    after = {path.name: path.stat() for path in (place(tree, quarantine) / "files" / kept.decode()).iterdir()}
+    assert after == before
+
+
+@pytest.mark.parametrize("is_taken", [False, True])
+def test_directory_is_moved_back_unless_its_place_is_taken(
+    tree: Tree, quarantine: Quarantine, tmp_path: Path, is_taken: bool
+) -> None:
+    (tmp_path / "usr/it/in").mkdir(parents=True)
+    kept = moved(tree, quarantine, b"/usr", b"it")
+    if is_taken:
+        (tmp_path / "usr/it").write_bytes(b"new")
+    quarantine.move_back(b"/usr/it", kept)
+    assert (tmp_path / "usr/it").is_file() == is_taken
+    assert (place(tree, quarantine) / "files" / kept.decode() / "in").is_dir() == is_taken
+    assert (tmp_path / "usr/it/in").is_dir() != is_taken
+
+
+@pytest.mark.parametrize(("where", "is_refused"), [(b"/usr/it", True), (b"/usr/it/in", True), (b"/usr/item", False)])
+def test_directory_with_a_mount_in_it_is_refused(
+    tree: Tree,
+    quarantine: Quarantine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    where: bytes,
+    is_refused: bool,
+) -> None:
+    (tmp_path / "usr/it").mkdir()
+    mount = Mount(0, b"/", where, "ext4", "", frozenset())
+    monkeypatch.setattr(module, "read_mounts", lambda _tree: Mounts([mount]))
+    with pytest.raises(NotMovableError, match="mounted") if is_refused else contextlib.nullcontext():
+        moved(tree, quarantine, b"/usr", b"it")
+    assert (tmp_path / "usr/it").is_dir() == is_refused
 
 
 @pytest.mark.parametrize("where", ["var/lib/ringmaster", "var/lib/ringmaster/quarantine"])

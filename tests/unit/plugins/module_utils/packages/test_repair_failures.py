@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -17,18 +18,34 @@ from typing import Any
 import pytest
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import MeasurementError
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages import check, commands, repairing
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Options, Verification
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import (
+    check,
+    commands,
+    quarantine,
+    repairing,
+    system_health,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Exclusion, Options, Verification
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.database_locks import LockedError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import VerifiedPackage
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.disk_health import Health, Refusal
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.progress import Progress
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.quarantine import (
     Quarantine,
     QuarantineError,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_packages import PackageRepair
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import Policy, Step
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import (
+    INSTALL_PACKAGE,
+    Plan,
+    Policy,
+    Step,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_record import Done
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_steps import (
     FileRepair,
+    NotKeptError,
+    RepairError,
     UntrustedDiskError,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repairing import RepairOptions, repair
@@ -55,8 +72,15 @@ def system() -> Iterator[System]:
         yield system
 
 
-def run(system: System, strategy: str = "file", dry_run: bool = False, trust: str = "digest") -> dict[str, Any]:
-    return repair(RepairOptions(Options(root=str(system.root), jobs=1), Policy(strategy, trust), dry_run))
+def run(
+    system: System,
+    strategy: str = "file",
+    dry_run: bool = False,
+    trust: str = "digest",
+    exclude: tuple[Exclusion, ...] = (),
+) -> dict[str, Any]:
+    options = Options(root=str(system.root), jobs=1, exclude=exclude)
+    return repair(RepairOptions(options, Policy(strategy, trust), dry_run))
 
 
 def statuses(result: dict[str, Any]) -> list[str]:
@@ -76,13 +100,29 @@ def raising(error: Exception, after: int = 0) -> Callable[..., Any]:
 
 
 def failing_dpkg(base: Path, monkeypatch: pytest.MonkeyPatch, option: str) -> None:
-    """Put a dpkg before the real one that fails when it is called with an option."""
+    """Put a dpkg before the real one that fails when it is called with an option, and writes down its calls."""
     program = base / "bin/dpkg"
     program.parent.mkdir()
     real = "PATH=/usr/sbin:/usr/bin:/sbin:/bin exec dpkg"
-    program.write_text(f'#!/bin/sh\ncase "$*" in *{option}*) echo no luck >&2; exit 2; esac\n{real} "$@"\n')
+    fail = f'case "$*" in *{option}*) echo no luck >&2; exit 2; esac'
+    program.write_text(f'#!/bin/sh\necho "$*" >> {base}/calls\n{fail}\n{real} "$@"\n')
     program.chmod(0o755)
     monkeypatch.setattr(commands, "PATH", f"{program.parent}:{commands.PATH}")
+
+
+def calls(base: Path) -> list[str]:
+    """Return what each dpkg was called for."""
+    kinds = ("--install", "--triggers-only", "--set-selections")
+    lines = (base / "calls").read_text().splitlines()
+    return [next(kind for kind in kinds if kind in line.split()) for line in lines]
+
+
+def await_triggers(system: System, name: str = "initramfs-tools") -> None:
+    """Install a package with a trigger that both of the others activate."""
+    system.install(
+        name, {"/usr/sbin/update": b"x"}, control={"triggers": "interest /usr/share/beta\ninterest /usr/bin\n"}
+    )
+    shutil.copy(system.base / f"{name}_1.0_all.deb", system.path(CACHE))
 
 
 def damage_the_database(system: System, base: Path) -> None:
@@ -183,6 +223,66 @@ def test_nothing_more_is_done_on_a_disk_that_is_not_trusted(
     assert system.path(BINARY).read_bytes() == b"x"
 
 
+def refuse_health(_tree: Tree, plan: Plan, *_more: object) -> Health:
+    """Let there be room for files alone."""
+    is_package = any(step.kind == INSTALL_PACKAGE for step in plan.steps)
+    return Health([Refusal("there is no room", "Make some")] if is_package else [], [])
+
+
+INSTEAD = {"allowed": "", "excluded": "which is excluded (mine)", "no room": "there is no room"}
+
+
+@pytest.mark.parametrize("case", INSTEAD)
+def test_package_instead_of_a_file_is_refused_as_a_planned_one_is(
+    system: System, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    system.path("/usr/share/alpha/a.txt").write_bytes(b"mine")
+    error = NotKeptError(BINARY, "its attribute cannot be kept", "Repair its package")
+    monkeypatch.setattr(FileRepair, "perform", raising(error))
+    if case == "no room":
+        monkeypatch.setattr(repairing, "assess", refuse_health)
+    pattern = "/usr/share/alpha/*" if case == "excluded" else "/nothing"
+    result = run(system, "auto", exclude=(Exclusion(pattern, "mine"),))
+    if case == "allowed":
+        assert (statuses(result), result["failures"]) == (["done"], [])
+        return
+    assert not result["changed"]
+    assert set(statuses(result)) == {"failed"}
+    assert "its package must not be installed instead" in result["failures"][0]
+    assert INSTEAD[case] in result["failures"][0]
+    assert system.path("/usr/share/alpha/a.txt").read_bytes() == b"mine"
+
+
+def test_package_of_the_running_kernel_is_not_installed_instead_of_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"linux-image-{os.uname().release}"
+    step = Step(INSTALL_PACKAGE, name.encode(), name, "boot", "", "", "", {}, {})
+    monkeypatch.setattr(repairing, "with_replaced", lambda _tree, whole, _facts: whole)
+    monkeypatch.setattr(system_health, "_second_kernels", lambda *_arguments: [])
+    tree = Tree("/")
+    try:
+        done = Done(Progress(None))
+        work = repairing._Work(tree, RepairOptions(Options()), repairing._NO_FACTS, frozenset(), done)
+        with pytest.raises(RepairError, match="the running kernel's"):
+            work._admitted(step, [])
+    finally:
+        tree.close()
+
+
+@pytest.mark.parametrize("strategy", ["file", "package"])
+def test_directory_that_could_not_be_kept_is_in_its_place(
+    system: System, monkeypatch: pytest.MonkeyPatch, strategy: str
+) -> None:
+    place = system.path("/usr/share/alpha/a.txt")
+    place.unlink()
+    place.mkdir()
+    (place / "inner").write_bytes(b"not to be lost")
+    monkeypatch.setattr(Quarantine, "move", raising(QuarantineError("/a", "it cannot be kept", "Make room")))
+    result = run(system, strategy)
+    assert any("it cannot be kept" in failure for failure in result["failures"])
+    assert (place / "inner").read_bytes() == b"not to be lost"
+    assert not list(system.root.rglob(".*.ringmaster-*"))
+
+
 def test_no_package_is_installed_after_one_that_could_not_be(
     system: System, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -191,6 +291,49 @@ def test_no_package_is_installed_after_one_that_could_not_be(
     result = run(system, "package")
     assert (result["changed"], statuses(result)) == (True, ["failed", "not_done"])
     assert "no luck" in result["failures"][0]
+
+
+def test_triggers_are_run_when_all_packages_are_installed(
+    system: System, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    await_triggers(system)
+    system.path(OTHER).write_bytes(b"x")
+    system.path("/boot").mkdir()
+    system.path("/boot/initrd.img-6.1").write_bytes(b"made of what was there")
+    failing_dpkg(tmp_path, monkeypatch, "--never")
+    result = run(system, "package")
+    assert (statuses(result), result["failures"]) == (["done", "done"], [])
+    assert calls(tmp_path) == ["--install", "--install", "--triggers-only"]
+    assert "triggers-" not in system.status.read_text()
+    records = (system.path(result["quarantine"]) / "records.jsonl").read_text().splitlines()
+    (kept,) = [json.loads(line) for line in records if "/boot/" in line]
+    assert (system.path(result["quarantine"]) / kept["kept"]).read_bytes() == b"made of what was there"
+
+
+def test_initramfs_that_there_is_no_room_for_is_made_anew_all_the_same(system: System) -> None:
+    await_triggers(system)
+    system.path("/boot").mkdir()
+    with system.path("/boot/initrd.img-6.1").open("wb") as stream:
+        stream.truncate(quarantine.MAX_BYTES + 1)
+    result = run(system, "package")
+    assert (statuses(result), result["failures"]) == (["done"], [])
+    assert "triggers-" not in system.status.read_text()
+    records = (system.path(result["quarantine"]) / "records.jsonl").read_text().splitlines()
+    (record,) = [json.loads(line) for line in records if "/boot/" in line]
+    assert "more than the quarantine may take" in record["not_kept"]
+
+
+def test_triggers_that_could_not_be_run_are_run_by_the_next_run(system: System, tmp_path: Path) -> None:
+    await_triggers(system)
+    with pytest.MonkeyPatch.context() as patched:
+        failing_dpkg(tmp_path, patched, "--triggers-only")
+        result = run(system, "package")
+    assert any("--triggers-only" in failure for failure in result["failures"])
+    assert system.path(BINARY).read_bytes() == CONTENT[BINARY]
+    assert "triggers-pending" in system.status.read_text()
+    run(system, "package")
+    assert "triggers-" not in system.status.read_text()
+    assert not run(system, "package")["changed"]
 
 
 def test_hold_that_could_not_be_set_is_set_by_the_next_run(system: System, tmp_path: Path) -> None:

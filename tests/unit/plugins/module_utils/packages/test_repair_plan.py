@@ -73,12 +73,18 @@ def plan(
     scripts: Mapping[str, bytes] | None = None,
     obstacles: Mapping[bytes, str] | None = None,
     problems: tuple[DatabaseProblem, ...] = (),
+    moved: Mapping[tuple[str, bytes], bytes] | None = None,
+    unsuited: Mapping[str, tuple[str, str]] | None = None,
     **policy: str,
 ) -> Plan:
     by_path = {each.path: each for each in entries or (entry(PATH),)}
     known = references if references is not None else {"it": package()}
-    facts = Facts(by_path, dict.fromkeys(known, "1"), known, scripts or {}, obstacles or {}, {})
-    return make_plan(findings, problems, facts, Policy(**policy))
+    places = {
+        (label, path): path for label, each in known.items() if not isinstance(each, str) for path in each.members
+    }
+    places.update(moved or {})
+    facts = Facts(by_path, known, scripts or {}, obstacles or {}, {}, places, [], (), {})
+    return make_plan(findings, problems, facts, Policy(**policy), unsuited)
 
 
 CLASSES = {
@@ -140,7 +146,7 @@ def test_source_must_be_trusted_enough(trust: str, minimum: str, enough: bool) -
 def test_second_owner_serves_where_the_first_cannot() -> None:
     shared = entry(PATH, package="it:amd64")
     shared.packages.append("it:i386")
-    references = {"it:amd64": "no archive has it", "it:i386": package()}
+    references: dict[str, VerifiedPackage | str] = {"it:amd64": "no archive has it", "it:i386": package()}
     made = plan(finding("missing", PATH, "it:amd64", "it:i386"), entries=(shared,), references=references)
     assert [step.package for step in made.steps] == ["it:i386"]
 
@@ -175,6 +181,13 @@ def test_statoverride_wins_over_the_package() -> None:
     overridden = entry(PATH, recorded=Recorded(mode=0o4750, owner="games", group=12))
     (step,) = plan(finding("missing"), entries=(overridden,)).steps
     assert (step.mode, step.owner, step.group) == (0o4750, "games", 12)
+
+
+def test_of_a_mode_that_a_script_sets_only_the_bits_go_that_nobody_asks_for() -> None:
+    scripted = entry(PATH, recorded=Recorded(denied=0o4002))
+    found = Finding("mode_changed", PATH, ("it",), {"mode_without": "4002"}, {"mode": "6757"})
+    (step,) = plan(found, entries=(scripted,)).steps
+    assert (step.kind, step.mode) == ("set_metadata", 0o2755)
 
 
 def test_several_findings_of_a_path_are_one_step() -> None:
@@ -226,6 +239,20 @@ def test_whole_package_makes_its_single_steps_needless_but_not_its_directories()
     assert set(made.steps[0].damaged) == {PATH, b"/usr/bin/two"}
 
 
+def test_package_that_must_not_be_installed_leaves_what_single_files_can_do() -> None:
+    members = [member(PATH), member(b"/usr/bin/two")]
+    made = plan(
+        finding("capabilities_changed"),
+        finding("content_changed", b"/usr/bin/two"),
+        entries=(entry(PATH), entry(b"/usr/bin/two")),
+        references={"it": package(*members)},
+        unsuited={"it": ("a file is excluded", "Remove the exclusion")},
+    )
+    assert [(step.kind, step.path) for step in made.steps] == [("replace_file", b"/usr/bin/two")]
+    (refused,) = made.not_repaired
+    assert (refused.path, refused.reason, refused.remedy) == (PATH, "a file is excluded", "Remove the exclusion")
+
+
 def test_half_installed_package_is_installed_again() -> None:
     made = plan(finding("package_broken", b"/var/lib/dpkg/status"))
     assert [step.kind for step in made.steps] == ["install_package"]
@@ -254,6 +281,22 @@ def test_list_is_written_without_what_another_package_took_over() -> None:
         problems=(DatabaseProblem("/var/lib/dpkg/info/it.list", "damaged", "restore it"),),
     )
     assert [step.content for step in made.steps] == [b"/.\n/usr/bin/it\n/usr\n"]
+
+
+def test_list_has_the_name_of_a_diverted_file_and_not_that_of_who_diverted_it() -> None:
+    made = plan(
+        entries=(entry(PATH, package="other"), entry(PATH + b".real")),
+        references={"it": package(member(PATH))},
+        problems=(DatabaseProblem("/var/lib/dpkg/info/it.list", "damaged", "restore it"),),
+        moved={("it", PATH): PATH + b".real"},
+    )
+    assert [step.content for step in made.steps] == [b"/.\n/usr/bin/it\n"]
+
+
+def test_names_of_one_file_that_are_not_looked_at_are_left_alone() -> None:
+    members = [member(PATH), member(b"/usr/bin/two", linked_to=PATH)]
+    (step,) = plan(finding("content_changed"), references={"it": package(*members)}).steps
+    assert step.links == ()
 
 
 ORDER = [

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -17,12 +19,14 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Options
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import commands, quarantine
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Exclusion, Options
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.mounts import Mount, Mounts
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.quarantine import QuarantineError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import Policy
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repairing import RepairOptions, repair
 
-from .....peers.dpkg_system import System
+from .....peers.dpkg_system import System, _run
 from .....peers.repairable import CACHE, CONTENT, NAMES, build_alpha, photograph, repairable
 from .....peers.signed_repository import SignedRepository
 
@@ -56,14 +60,14 @@ def repository(sound: System) -> Iterator[SignedRepository]:
         yield SignedRepository(Path(base), sorted(sound.path(CACHE).iterdir()))
 
 
-def run(system: System, dry_run: bool = False, packages: tuple[str, ...] = (), **policy: str) -> dict[str, Any]:
+def run(system: System, dry_run: bool = False, exclude: tuple[Exclusion, ...] = (), **policy: str) -> dict[str, Any]:
     allowed = Policy(**{"minimum_trust": "digest", **policy})
-    return repair(RepairOptions(Options(root=str(system.root), packages=packages), allowed, dry_run=dry_run))
+    return repair(RepairOptions(Options(root=str(system.root), exclude=exclude), allowed, dry_run=dry_run))
 
 
 def kept(system: System, result: dict[str, Any]) -> list[dict[str, Any]]:
     text = (system.path(result["quarantine"]) / "records.jsonl").read_text()
-    return [json.loads(line) for line in text.splitlines()]
+    return [record for record in map(json.loads, text.splitlines()) if "path" in record]
 
 
 def _zeroed(system: System) -> None:
@@ -169,6 +173,107 @@ def test_everything_that_is_replaced_is_kept(system: System, strategy: str) -> N
     assert record["xattrs"]["user.note"] == "bWluZQ=="
     assert (place / records[FILE, "directory"]["kept"] / "inner").read_bytes() == b"not to be lost"
     assert place.stat().st_mode & 0o7777 == place.parent.stat().st_mode & 0o7777 == 0o700
+
+
+def test_what_a_package_step_replaces_besides_is_shown_and_kept(system: System) -> None:
+    _zeroed(system)
+    _replace(FILE, lambda place: place.symlink_to("../moved"))(system)
+    system.path("/usr/share/moved").write_bytes(CONTENT[FILE])
+    system.path("/usr/bin/setuid").chmod(0o700)
+    os.setxattr(system.path("/usr/share/alpha/empty"), "user.note", b"mine")
+    system.path("/usr/share/alpha/extra").symlink_to("listed")
+    with (system.info / "alpha.list").open("a") as stream:
+        stream.write("/usr/share/alpha/extra\n")
+    planned = run(system, dry_run=True, strategy="package")
+    (step,) = planned["plan"]["steps"]
+    assert step["before"]["damaged"] == [BINARY]
+    assert step["before"]["replaced"] == [
+        "/usr/bin/setuid (mode_changed)",
+        f"{FILE} (type_changed)",
+        "/usr/share/alpha/empty (attributes_changed)",
+        "/usr/share/alpha/extra (removed)",
+    ]
+    assert f"{FILE} (type_changed)" in planned["diff"]["before"]
+
+    result = run(system, strategy="package")
+    assert result["failures"] == []
+    records = {record["path"]: record for record in kept(system, result)}
+    assert records[FILE]["target"] == "../moved"
+    assert (records["/usr/bin/setuid"]["mode"], records["/usr/bin/setuid"].get("kept")) == ("0700", None)
+    assert records["/usr/share/alpha/empty"]["xattrs"]["user.note"] == "bWluZQ=="
+    assert records["/usr/share/alpha/extra"]["target"] == "listed"
+    assert records.keys() == {BINARY, FILE, "/usr/bin/setuid", "/usr/share/alpha/empty", "/usr/share/alpha/extra"}
+
+
+EXCLUDED: dict[str, tuple[Callable[[System], object], bool]] = {
+    "changed": (_write(FILE, b"mine"), True),
+    "changed mode": (lambda system: system.path(FILE).chmod(0o600), True),
+    "lost": (_remove(FILE), True),
+    "full directory": (_replace(FILE, _full_directory), True),
+    "sound": (_write("/usr/share/alpha/not the package's", b"x"), False),
+}
+
+
+@pytest.mark.parametrize(("damage", "is_refused"), EXCLUDED.values(), ids=EXCLUDED.keys())
+def test_package_that_would_replace_what_is_excluded_is_refused(
+    system: System, damage: Callable[[System], object], is_refused: bool
+) -> None:
+    _zeroed(system)
+    damage(system)
+    before = photograph(system.root)
+    result = run(system, exclude=(Exclusion("/usr/share/alpha/*", "it is mine"),), strategy="package")
+    if is_refused:
+        assert photograph(system.root) == before
+        assert not result["changed"]
+        (refused,) = result["plan"]["not_repaired"]
+        assert refused["path"] == BINARY
+        assert FILE in refused["reason"]
+        assert "it is mine" in refused["reason"]
+        assert "exclusion" in refused["remedy"]
+    else:
+        assert (result["after"]["findings_total"], result["failures"]) == (0, [])
+
+
+def test_directory_in_the_place_of_a_file_is_back_where_it_was_when_dpkg_fails(system: System) -> None:
+    _zeroed(system)
+    _replace(FILE, _full_directory)(system)
+    before = photograph(system.root)
+    with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patched:
+        program = Path(directory) / "dpkg"
+        program.write_text("#!/bin/sh\nexit 2\n")
+        program.chmod(0o755)
+        patched.setattr(commands, "PATH", f"{directory}:{commands.PATH}")
+        result = run(system, strategy="package")
+    assert [step["status"] for step in result["steps"]] == ["failed"]
+    assert photograph(system.root) == before
+    assert any("moved_back" in record for record in kept(system, result))
+
+
+@pytest.mark.parametrize("strategy", ["file", "package"])
+@pytest.mark.parametrize("hindrance", ["another file system", "a mount"])
+def test_directory_that_cannot_be_moved_is_refused_and_the_rest_repaired(
+    system: System, monkeypatch: pytest.MonkeyPatch, strategy: str, hindrance: str
+) -> None:
+    _replace(FILE, _full_directory)(system)
+    system.path("/usr/share/beta/data").write_bytes(b"x")
+    if hindrance == "a mount":
+        mount = Mount(0, b"/", FILE.encode() + b"/inner", "ext4", "", frozenset())
+        monkeypatch.setattr(quarantine, "read_mounts", lambda _tree: Mounts([mount]))
+    else:
+        rename = os.rename
+
+        def across_file_systems(source: bytes, target: bytes, **named: int) -> None:
+            if re.fullmatch(rb"\d{6}", target):
+                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+            rename(source, target, **named)
+
+        monkeypatch.setattr(os, "rename", across_file_systems)
+    result = run(system, strategy=strategy)
+    assert sorted(step["status"] for step in result["steps"]) == ["done", "failed"]
+    assert any(f"{FILE}: it is a directory" in failure for failure in result["failures"])
+    assert (system.path(FILE) / "inner").read_bytes() == b"not to be lost"
+    assert system.path("/usr/share/beta/data").read_bytes() == b"data\n" * 3000
+    assert not list(system.root.rglob(".*ringmaster*"))
 
 
 def test_owner_mode_and_attributes_of_a_damaged_file_are_kept(system: System) -> None:
@@ -316,6 +421,24 @@ def test_damaged_database_files_are_written_anew_from_a_signed_package(
     assert [step["stage"] for step in result["steps"]][:2] == ["database", "database"]
 
 
+def test_list_is_written_anew_as_dpkg_writes_it(system: System, repository: SignedRepository) -> None:
+    repository.trust(system.root)
+    configuration = system.path("/etc/dpkg/dpkg.cfg.d/filters")
+    configuration.parent.mkdir(parents=True)
+    configuration.write_text("path-exclude=/usr/share/alpha/deep/*\n")
+    _run("dpkg-divert", f"--root={system.root}", "--package", "gamma", "--divert", f"{BINARY}.real", "--rename", BINARY)
+    system.install("gamma", {BINARY: b"gamma's\n", FILE: b"gamma's\n"}, fields="Replaces: alpha\n")
+    package = system.path(CACHE) / "alpha_1.0_all.deb"
+    system.dpkg("--path-exclude=/usr/share/alpha/deep/*", "--install", package)
+    listed = system.info / "alpha.list"
+    before = listed.read_bytes()
+    assert not system.path("/usr/share/alpha/deep/er/b.txt").exists()
+    listed.write_bytes(before[:50] + bytes(30) + before[80:])
+    result = run(system, minimum_trust="signed")
+    assert result["failures"] == []
+    assert sorted(listed.read_bytes().splitlines()) == sorted(before.splitlines())
+
+
 def test_damaged_database_without_a_package_is_refused(system: System) -> None:
     digests = system.info / "alpha.md5sums"
     digests.write_bytes(digests.read_bytes()[:-5])
@@ -377,6 +500,27 @@ def test_pitfall_18_held_package_stays_held(system: System) -> None:
     result = run(system, strategy="package")
     assert result["after"]["verdict"] == "consistent"
     assert "Status: hold ok installed" in system.status.read_text()
+
+
+@pytest.mark.parametrize("is_left_out", [False, True])
+def test_what_dpkg_leaves_out_is_what_the_root_says_and_not_the_machine(
+    system: System, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_left_out: bool
+) -> None:
+    program = tmp_path / "dpkg"
+    program.write_text('#!/bin/sh\nPATH=/usr/sbin:/usr/bin:/sbin:/bin exec dpkg "--path-exclude=/usr/share/*" "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(commands, "PATH", f"{tmp_path}:{commands.PATH}")
+    _zeroed(system)
+    odd = system.path("/usr/share/alpha/sp ace \xfc")
+    if is_left_out:
+        configuration = system.path("/etc/dpkg/dpkg.cfg.d/filters")
+        configuration.parent.mkdir(parents=True)
+        configuration.write_text("path-exclude=/usr/share/alpha/sp*\n")
+        odd.unlink()
+    result = run(system, strategy="package")
+    assert result["failures"] == []
+    assert system.path(FILE).read_bytes() == CONTENT[FILE]
+    assert odd.exists() != is_left_out
 
 
 def test_nothing_outside_the_root_is_touched(system: System) -> None:

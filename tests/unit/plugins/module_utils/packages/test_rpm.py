@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Options, check
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
+    ANYTHING,
     CHARACTER_DEVICE,
     CONFFILE,
     DIRECTORY,
@@ -224,9 +226,23 @@ def test_pitfall_41_a_ghost_may_be_absent_and_of_any_content(empty: RpmSystem, t
 
     entry = empty.entry("/run.log")
 
-    assert (entry.kind, entry.digest) == (UNKNOWN, None)
+    assert (entry.kind, entry.digest) == (ANYTHING, None)
     assert entry.recorded == Recorded(mode=0o644, owner="root", group="root", required=False)
     assert empty.findings() == {}
+    result = check(Options(root=str(empty.root)))
+    assert (result["coverage"]["gaps"], result["coverage"]["files"]["not_verified"]) == ([], 0)
+
+
+def test_two_packages_may_own_a_ghost_and_disagree_about_it(system: RpmSystem) -> None:
+    for name, mode in (("one", 0o100644), ("two", 0o100600)):
+        header = package_header(name.encode(), {b"ghost": b""}, modes=(3, (mode,)), flags=(4, (64,)))
+        system.add(header, name, "ghost")
+
+    manifest = system.read()
+
+    entry = entries(manifest)[b"/ghost"]
+    assert (entry.packages, entry.recorded) == (["one", "two"], Recorded(owner="root", group="root", required=False))
+    assert gaps(manifest) == [("owners_disagree", ("two",), 0, "/ghost")]
 
 
 def test_a_file_that_may_be_missing_is_verified_when_it_is_there(empty: RpmSystem) -> None:

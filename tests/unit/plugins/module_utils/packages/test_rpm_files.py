@@ -177,3 +177,44 @@ def test_what_rpm_finds_is_found(system: RpmSystem, path: str, damage: Damage, c
 
     assert system.findings() == {path: category}
     assert _rpm_finds(system) == {path}
+
+
+def _make(path: Path, there: str) -> None:
+    if there == "file":
+        path.write_bytes(b"anything")
+    elif there == "directory":
+        path.mkdir()
+    elif there == "fifo":
+        os.mkfifo(path)
+    elif there == "link":
+        path.symlink_to("other")
+
+
+@pytest.mark.parametrize("there", ["absent", "file", "directory", "fifo", "link"])
+@pytest.mark.parametrize(
+    ("mode", "uid", "gid", "categories"),
+    [
+        (0o640, 0, 0, []),
+        (0o666, 0, 0, ["mode_changed"]),
+        (0o640, 1, 0, ["owner_changed"]),
+        (0o640, 0, 8, ["owner_changed"]),
+    ],
+)
+def test_pitfall_41_ghost_has_the_mode_and_the_owner_that_rpm_finds_it_without(
+    empty: RpmSystem, there: str, mode: int, uid: int, gid: int, categories: list[str]
+) -> None:
+    """A link has no mode, and nobody gives a mode to what is absent."""
+    empty.install(
+        empty.build("g", {"/run.log": b"x", "/other": b"o"}, ["%ghost %attr(640,root,root) /run.log", "/other"])
+    )
+    path = empty.path("/run.log")
+    _make(path, there)
+    if there != "absent":
+        os.chown(path, uid, gid, follow_symlinks=False)
+    if there not in ("absent", "link"):
+        path.chmod(mode)
+    if there == "absent" or (there == "link" and mode == 0o666):
+        categories = []
+
+    assert list(empty.findings().values()) == categories
+    assert _rpm_finds(empty) == ({"/run.log"} if categories else set())

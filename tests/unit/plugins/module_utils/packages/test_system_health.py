@@ -6,16 +6,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages import mounts
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import mounts, system_health
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import Contents, Member, VerifiedPackage
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.disk_health import Health, Refusal
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import FILE
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import NotRepaired, Plan, Step
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.system_health import (
-    refusals,
+    assess,
     without_the_running_kernel,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
@@ -36,6 +41,14 @@ def step(path: bytes = b"/usr/bin/it", kind: str = "replace_file", package: str 
     return Step(kind, path, package, "rest", "missing", "a test", "signed", {}, {"size": size}, damaged=(path,))
 
 
+def ask(tree: Tree, plan: Plan, sys: Path, errors: dict[bytes, int] | None = None) -> Health:
+    return assess(tree, plan, errors or {}, {}, sys)
+
+
+def refusals(tree: Tree, plan: Plan, sys: Path, errors: dict[bytes, int] | None = None) -> list[Refusal]:
+    return ask(tree, plan, sys, errors).refusals
+
+
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Return what makes what the kernel says of one disk, 8:1."""
@@ -51,6 +64,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]
 def _disk(tmp_path: Path, errors: str | None, state: str | None) -> Path:
     disk = tmp_path / "sys/devices/sda"
     (disk / "sda1").mkdir(parents=True)
+    (disk / "sda1/partition").write_text("1\n")
     (tmp_path / "sys/dev/block").mkdir(parents=True)
     (tmp_path / "sys/dev/block/8:1").symlink_to(disk / "sda1")
     if errors is not None:
@@ -65,8 +79,14 @@ def _disk(tmp_path: Path, errors: str | None, state: str | None) -> Path:
 EXT4 = "21 1 8:1 / / {options} shared:1 - ext4 /dev/sda1 {super}\n"
 HOSTS = {
     "sound": (EXT4.format(options="rw", super="rw"), "0\n", "running\n", ""),
-    "errors counted": (EXT4.format(options="rw", super="rw"), "3\n", None, "has counted 3 errors"),
+    "errors counted": (
+        EXT4.format(options="rw", super="rw"),
+        "3\n",
+        None,
+        "has counted errors of the file system at / (e",
+    ),
     "disk offline": (EXT4.format(options="rw", super="rw"), "0\n", "offline\n", "is offline"),
+    "given up": (EXT4.format(options="rw", super="rw,emergency_ro"), "0\n", None, "given up the file system at /"),
     "read-only by errors": (EXT4.format(options="rw", super="ro,errors=remount-ro"), None, None, "mounted read-only"),
     "squashfs": ("21 1 7:0 / / ro - squashfs /dev/loop0 ro\n", None, None, "is an image (squashfs)"),
     "overlay on an image": (
@@ -95,6 +115,49 @@ def test_file_systems_and_disks(
     assert len(found) == bool(words)
     assert not words or words in found[0].reason
     assert all(refusal.remedy for refusal in found)
+
+
+TWO = EXT4.format(options="rw", super="rw") + "22 21 8:2 / {root}/usr rw - xfs /dev/sda2 rw\n"
+READ_ERRORS = [
+    (b"/usr/bin/other", errno.EIO, "/usr cannot be read in places (/usr/bin/other: EIO), as when its disk fails"),
+    (b"/usr/bin/other", errno.ENODATA, "/usr cannot be read in places (/usr/bin/other: ENODATA)"),
+    (b"/usr/bin/other", errno.EUCLEAN, "/usr is damaged itself (/usr/bin/other: EUCLEAN)"),
+    (b"/var/lib/dpkg/status", errno.EIO, "the file system at / cannot be read"),
+    (b"/srv/other", errno.EIO, ""),
+    (b"/usr/bin/other", errno.EACCES, ""),
+]
+
+
+@pytest.mark.parametrize(("path", "number", "words"), READ_ERRORS)
+def test_what_cannot_be_read_speaks_against_writing_beside_it(
+    tree: Tree, host: Callable[..., Path], path: bytes, number: int, words: str
+) -> None:
+    sys = host(TWO + "23 21 8:3 / {root}/srv rw - ext4 /dev/sda3 rw\n", "0")
+    found = refusals(tree, Plan([step()], []), sys, {path: number})
+    assert len(found) == bool(words)
+    assert not words or words in found[0].reason
+    assert all(refusal.remedy for refusal in found)
+
+
+def test_what_is_not_known_is_said(tree: Tree, host: Callable[..., Path]) -> None:
+    found = ask(tree, Plan([step()], []), host(TWO, "0", "running\n"))
+    assert found.refusals == []
+    assert sorted(found.unknown) == [
+        "on which disk the file system at /usr lies cannot be seen from here",
+        "what the disk sda knows of its own errors is not known here: ask it with smartctl",
+        "whether the file system at /usr (xfs) has had errors is not known: the kernel shows no count of them here",
+    ]
+
+
+def test_without_proc_a_read_error_counts_all_the_same(
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mounts, "MOUNTINFO", str(tmp_path / "nothing"))
+    found = ask(tree, Plan([step()], []), tmp_path, {b"/usr/bin/other": errno.EIO})
+    assert [refusal.reason for refusal in found.refusals] == [
+        "the root cannot be read in places (/usr/bin/other: EIO), as when its disk fails"
+    ]
+    assert found.unknown
 
 
 MARKERS = {
@@ -128,7 +191,59 @@ def test_database_that_stays_unsound(tree: Tree, host: Callable[..., Path]) -> N
     assert found.remedy == "restore it"
 
 
-def test_too_little_room(tree: Tree, host: Callable[..., Path]) -> None:
+BLOCK = 4096
+
+
+def package(*sizes: int) -> VerifiedPackage:
+    """Return a package with regular files of these sizes, and with a further name of the first of them."""
+    members = {
+        path: Member(path, FILE, 0o644, 0, 0, "root", "root", size, 1, None, None, None, b"0" * 64)
+        for path, size in ((b"/usr/bin/%d" % number, size) for number, size in enumerate(sizes))
+    }
+    first = members[b"/usr/bin/0"]
+    members[b"/usr/bin/link"] = first._replace(path=b"/usr/bin/link", linked_to=first.path)
+    contents = Contents("it", "1", "all", members, (), {}, {}, (), {})
+    return VerifiedPackage(contents, "signed", "a test", "/nonexistent.deb")
+
+
+def install(*damaged: bytes) -> Step:
+    return step(path=b"it", kind="install_package")._replace(damaged=damaged, after={"version": "1", "size": 1})
+
+
+ROOMS = {
+    # name: (steps, bytes that are written, bytes that are kept)
+    "one file": ((step(size=10 * BLOCK),), 10 * BLOCK, 0),
+    "files, each in whole blocks": ((step(size=1), step(b"/usr/bin/other", size=BLOCK + 1)), 3 * BLOCK, 0),
+    "file that is there": ((step(b"/usr/bin/old", size=1),), BLOCK, 5 * BLOCK),
+    "mode alone": ((step(b"/usr/bin/old", kind="set_metadata", size=10 * BLOCK),), 0, 0),
+    "whole package": ((install(b"/usr/bin/old"),), 9 * BLOCK, 5 * BLOCK),
+    "file of the database": (
+        (step(kind="restore_list")._replace(after={"paths": 2}, content=b"x" * 5000),),
+        2 * BLOCK,
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize(("steps", "written", "kept"), ROOMS.values(), ids=ROOMS.keys())
+def test_everything_that_is_written_and_kept_needs_room(
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: tuple[Step, ...], written: int, kept: int
+) -> None:
+    (tmp_path / "root/usr/bin/old").write_bytes(b"x" * 5 * BLOCK)
+    needed = 2 * (written + kept)
+    references = {"it": package(8 * BLOCK, 1)}
+    for free, reasons in ((needed, 0), (needed - 1, 1)):
+        room = SimpleNamespace(f_bavail=free, f_frsize=1, f_flag=0)
+        monkeypatch.setattr(os, "statvfs", lambda _path, room=room: room)
+        found = system_health._space(tree, Plan(list(steps), []), references)
+        assert len(found) == (reasons if needed else 0)
+        for refusal in found:
+            assert f"has not {needed} bytes left for the repair, but {free}" in refusal.reason
+            assert f"{written} are written, {kept} are kept" in refusal.reason
+            assert "room for 1 bytes" in refusal.remedy
+
+
+def test_too_little_room_is_refused(tree: Tree, host: Callable[..., Path]) -> None:
     status = os.statvfs(tree.root)
     free = status.f_bavail * status.f_frsize
     sound = host(HOSTS["sound"][0])

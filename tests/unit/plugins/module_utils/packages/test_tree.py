@@ -120,6 +120,18 @@ def test_a_walk_enters_directories_and_never_a_link(root: Path) -> None:
     assert os.fstat(walk.enter(b"/usr/lib")).st_ino == (root / "usr/lib").stat().st_ino
 
 
+@pytest.mark.parametrize("path", [b"/usr/lib/file", b"/lib/file", b"/usr/lib/deep", b"/absolute", b"/chain/deep/up"])
+def test_pitfall_37_what_is_to_be_avoided_is_refused_by_whatever_name(root: Path, path: bytes) -> None:
+    tree = Tree(str(root))
+    tree.avoided = (b"/usr/lib/",)
+    for enter in (tree.names, tree.open, lambda name: tree.read(name, 100), tree.directory_status):
+        with pytest.raises(OSError) as caught:
+            enter(path if enter != tree.directory_status else tree.resolve(path))
+        assert caught.value.errno == errno.EREMOTE
+    assert not tree.is_directory(tree.resolve(path))
+    assert tree.names(b"/usr") == [b"lib"]
+
+
 def test_root_that_is_no_directory_is_refused(root: Path) -> None:
     with pytest.raises(InvalidInputError, match="not a directory"):
         Tree(str(root / "usr/lib/file"))

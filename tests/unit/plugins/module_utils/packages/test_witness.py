@@ -142,26 +142,43 @@ def packed(parts: Iterable[bytes]) -> bytes:
     return gzip.compress(b"".join(parts))
 
 
+def with_line(line: bytes) -> Callable[[bytes], bytes]:
+    """Return what puts a line in the place of the first file."""
+    return lambda content: packed([lines(content)[0], line + b"\n"])
+
+
 DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "nothing": (lambda _content: b"", "does not begin with a head"),
-    "no gzip": (lambda _content: b"x" * 100, "cannot be read"),
+    "nothing": (lambda _content: b"", "line 1 is no head"),
+    "no gzip": (lambda _content: b"x" * 100, "line 1 cannot be read"),
     "cut off": (lambda content: content[:-20], "cannot be read"),
+    "a checksum": (lambda content: content[:-8] + b"\0" * 4 + content[-4:], "line 7 cannot be read"),
     "a byte": (
         lambda content: content[:40] + bytes([content[40] ^ 1]) + content[41:],
-        "cannot be read|is no object|out of order|no path|head",
+        "cannot be read|is no JSON|is no object|out of order|no sane value|head",
     ),
-    "no end": (lambda content: packed(lines(content)[:-1]), "end is missing"),
-    "a file lost": (lambda content: packed(lines(content)[:2] + lines(content)[3:]), "has 3 files"),
-    "no head": (lambda content: packed(lines(content)[1:]), "does not begin with a head"),
+    "no end": (lambda content: packed(lines(content)[:-1]), "line 5 is the last one, and not its end"),
+    "a head alone": (lambda content: packed(lines(content)[:1]), "line 1 is the last one"),
+    "more than one end": (lambda content: packed([*lines(content), lines(content)[-1]]), "line 7 comes after its end"),
+    "a file lost": (lambda content: packed(lines(content)[:2] + lines(content)[3:]), "line 5 ends 3 files, and says 4"),
+    "no head": (lambda content: packed(lines(content)[1:]), "line 1 is no head"),
     "another version": (
         lambda content: packed([lines(content)[0].replace(b'"schema_version":1', b'"schema_version":2')]),
         "head of version 1",
     ),
-    "out of order": (lambda content: packed(lines(content)[i] for i in (0, 2, 1, 3, 4, 5)), "out of order at /a"),
-    "no object": (lambda content: packed([*lines(content)[:2], b"[]\n"]), "no object"),
-    "no path": (lambda content: packed([*lines(content)[:1], b'{"path":3}\n']), "no path"),
-    "a lone surrogate": (lambda content: packed([*lines(content)[:1], b'{"path":"\\ud800"}\n']), "no path"),
-    "deep": (lambda content: packed([*lines(content)[:1], b"[" * 200000 + b"\n"]), "cannot be read"),
+    "out of order": (
+        lambda content: packed(lines(content)[i] for i in (0, 2, 1, 3, 4, 5)),
+        "line 3 has a path that is repeated or out of order, /a",
+    ),
+    "repeated": (
+        lambda content: packed(lines(content)[i] for i in (0, 1, 1, 3, 4, 5)),
+        "line 3 has a path that is repeated or out of order, /a",
+    ),
+    "no object": (with_line(b"[]"), "line 2 is no object"),
+    "no path": (with_line(b'{"path":3}'), "line 2 has no sane value of path"),
+    "a lone surrogate": (with_line(b'{"path":"\\ud800"}'), "no sane value of path"),
+    "deep": (with_line(b"[" * 60000), "line 2 is no JSON"),
+    "a long line": (with_line(b'{"path":"/' + b"x" * 65_536 + b'"}'), "line 2 has more than 65536 bytes"),
+    "a number without end": (with_line(b'{"path":"/a","uid":' + b"9" * 60_000 + b"}"), "is no JSON|no sane value"),
 }
 
 
@@ -174,14 +191,125 @@ def test_what_is_not_whole_is_refused(tmp_path: Path, damage: str) -> None:
         files(content)
 
 
-def test_a_line_without_end_is_refused_before_it_fills_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(witness, "MAX_LINE_BYTES", 1000)
+HOSTILE: list[tuple[str, object]] = [
+    ("path", ""),
+    ("path", "a"),
+    ("path", "/\0"),
+    ("path", "/" + "x" * 4096),
+    ("path_b64", "Z"),
+    ("path_b64", "YQ=="),
+    ("type", "socket file"),
+    ("type", ["file"]),
+    ("type", None),
+    ("packages", None),
+    ("packages", "alpha"),
+    ("packages", [3]),
+    ("packages", ["x" * 201]),
+    ("packages", ["alpha"] * 33),
+    ("mode", 420),
+    ("mode", "07777"),
+    ("mode", "rw-r"),
+    ("mode", None),
+    ("uid", -1),
+    ("uid", 2**32),
+    ("uid", True),
+    ("gid", "0"),
+    ("gid", 0.5),
+    ("modified", None),
+    ("modified", 2**63),
+    ("size", -1),
+    ("size", None),
+    ("digest", "0" * 32),
+    ("digest", "md5:" + "0" * 31),
+    ("digest", "md5:" + "0" * 40),
+    ("digest", "md5:" + "G" * 32),
+    ("digest", {}),
+    ("expected", 0),
+    ("other_expected", ["md5"]),
+    ("other_expected", "md5:" + "0" * 32),
+    ("target", 3),
+    ("conffile", 1),
+    ("sound", True),
+]
 
-    with pytest.raises(InvalidInputError, match="cannot be read"):
+
+@pytest.mark.parametrize(("field", "value"), HOSTILE)
+def test_a_file_with_a_value_that_none_has_is_refused(tmp_path: Path, field: str, value: object) -> None:
+    content = written(tmp_path / "w").read_bytes()
+    line = {**json.loads(lines(content)[1]), field: value}
+
+    with pytest.raises(InvalidInputError) as caught:
+        files(packed([lines(content)[0], json.dumps(line).encode() + b"\n", *lines(content)[2:]]))
+
+    assert caught.value.value == "it"
+    assert caught.value.reason == f"line 2 has no sane value of {field.replace('_b64', '')}"
+    assert "manifest_path" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("taken_at", None),
+        ("taken_at", "{{ 7 }}"),
+        ("taken_at", 7),
+        ("selection", []),
+        ("versions", None),
+        ("versions", {"alpha": 1}),
+        ("versions", {"alpha": "1" * 1001}),
+    ],
+)
+def test_a_head_with_a_value_that_none_has_is_refused(tmp_path: Path, field: str, value: object) -> None:
+    content = written(tmp_path / "w").read_bytes()
+    line = {**json.loads(lines(content)[0]), field: value}
+
+    with pytest.raises(InvalidInputError, match=f"line 1 has no sane value of {field}"):
+        files(packed([json.dumps(line).encode() + b"\n", *lines(content)[1:]]))
+
+
+def test_a_line_without_end_is_refused_before_it_fills_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(witness, "MAX_HEAD_BYTES", 1000)
+
+    with pytest.raises(InvalidInputError, match="line 1 has more than 1000 bytes"):
         files(packed([b'{"record":"', b"x" * 100_000]))
 
 
-@pytest.mark.parametrize(("limit", "words"), [("MAX_FILES", "more than 2 files"), ("MAX_BYTES", "larger than 2 bytes")])
+@pytest.mark.parametrize("byte", [b"\xff", b"\x01"])
+def test_the_longest_lines_that_are_written_are_read(tmp_path: Path, byte: bytes) -> None:
+    """Paths and targets of the greatest length, in bytes that take most room, of more packages than are told."""
+    path = b"/" + byte * 4095
+    entry = Entry(path, path, FILE, "alpha")
+    entry.packages = [f"{number:\\>200}" for number in range(3000)]
+    made = Manifest(entries=[entry], installed=entry.packages, versions=dict.fromkeys(entry.packages, "1"))
+    found = measured(0, file_type="symlink", digest=None, target=b"\x01" * 4095)
+    with witness.Writer(str(tmp_path / "w"), head(made)) as writer:
+        writer.add(0, 1, witness.records(made, [found]))
+        writer.commit()
+
+    ((read_path, line),) = files((tmp_path / "w").read_bytes())
+
+    assert read_path == path
+    assert line["packages"] == entry.packages[:32]
+
+
+def test_paths_that_cannot_be_are_not_written() -> None:
+    path = b"/" + b"x" * 4096
+    made = Manifest(entries=[Entry(path, path, FILE, "alpha")], installed=["alpha"])
+
+    assert list(witness.records(made, [witness.Measured(0, "not_verified")])) == []
+
+
+def test_what_several_packages_expect_is_kept_apart() -> None:
+    made = manifest()
+    made.entries[0].other_digests = (OTHER,)
+
+    line, plain = list(witness.records(made, [measured(0, digest=OTHER), measured(3)]))
+
+    assert (line["digest"], line["expected"]) == ("md5:" + "1" * 32, "md5:" + "0" * 32)
+    assert line["other_expected"] == ["md5:" + "1" * 32]
+    assert "other_expected" not in plain
+
+
+@pytest.mark.parametrize(("limit", "words"), [("MAX_FILES", "more than 2 files"), ("MAX_BYTES", "beyond 2 bytes")])
 def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, words: str) -> None:
     content = written(tmp_path / "w").read_bytes()
     monkeypatch.setattr(witness, limit, 2)

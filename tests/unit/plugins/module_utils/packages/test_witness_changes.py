@@ -25,7 +25,19 @@ FILE: Mapping[str, Any] = {
     "size": 5,
     "digest": SOUND,
 }
-DAMAGED = {**FILE, "digest": OTHER, "expected": SOUND}
+DAMAGED = {**FILE, "digest": OTHER, "expected": SOUND, "sound": False}
+UNREAD = {**FILE, "digest": None, "expected": SOUND, "sound": False}
+OF_ARCHIVE = {**FILE, "digest": "sha256:" + "3" * 64}
+# Two packages disagree about it, and it is as the second says.
+CONTESTED = {**FILE, "digest": OTHER, "expected": SOUND, "other_expected": [OTHER]}
+LINK: Mapping[str, Any] = {key: FILE[key] for key in ("mode", "uid", "gid", "modified", "packages")} | {
+    "type": "symlink",
+    "target": "x",
+    "expected": SOUND,
+    "sound": False,
+}
+MISSING: Mapping[str, Any] = {"type": "missing", "packages": ["alpha"]}
+NOT_VERIFIED: Mapping[str, Any] = {"type": "not_verified", "packages": ["alpha"]}
 NOTHING_KNOWN: Mapping[str, str | None] = {"alpha": None}
 
 
@@ -51,16 +63,28 @@ def changes(previous: Witness, current: Witness) -> list[dict[str, Any]]:
         (FILE, {**FILE, "uid": 5}, {"alpha": "1.0"}, "changed", "unexplained"),
         (FILE, {**FILE, "type": "directory"}, {"alpha": "1.0"}, "changed", "unexplained"),
         (FILE, None, {"alpha": "1.0"}, "disappeared", "unexplained"),
+        (FILE, MISSING, {"alpha": "1.0"}, "disappeared", "unexplained"),
         # and most of all where the database has changed with it.
         (FILE, {**FILE, "digest": NEW}, {"alpha": "1.0"}, "changed", "unexplained"),
         (FILE, {**FILE, "expected": NEW}, {"alpha": "1.0"}, "changed", "unexplained"),
+        (DAMAGED, {**FILE, "digest": OTHER}, {"alpha": "1.0"}, "changed", "unexplained"),
+        (FILE, {**FILE, "other_expected": [OTHER]}, {"alpha": "1.0"}, "changed", "unexplained"),
         # An upgrade explains it, and so does a package that comes or goes,
         (FILE, {**FILE, "digest": NEW}, {"alpha": "2.0"}, "changed", "package_changed"),
         (FILE, None, {"alpha": "2.0"}, "disappeared", "package_changed"),
         (FILE, None, {}, "disappeared", "package_changed"),
         (None, {**FILE, "packages": ["beta"]}, {"alpha": "1.0", "beta": "1"}, "appeared", "package_changed"),
+        (FILE, {**FILE, "digest": NEW, "other_expected": [SOUND]}, {"alpha": "2.0"}, "changed", "package_changed"),
+        # but not what is damaged or lost after it: it is not as the new package says either.
+        (FILE, DAMAGED, {"alpha": "2.0"}, "changed", "unexplained"),
+        (FILE, MISSING, {"alpha": "2.0"}, "disappeared", "unexplained"),
+        (FILE, {**FILE, "mode": "4755", "sound": False}, {"alpha": "2.0"}, "changed", "unexplained"),
+        (FILE, LINK, {"alpha": "2.0"}, "changed", "unexplained"),
+        (FILE, {**FILE, "digest": OTHER, "expected": None, "sound": False}, {"alpha": "2.0"}, "changed", "unexplained"),
+        (None, DAMAGED, {"alpha": "2.0"}, "appeared", "unexplained"),
         # also where versions are not known, by what the database expects now.
         (FILE, {**FILE, "digest": NEW}, NOTHING_KNOWN, "changed", "package_changed"),
+        (FILE, {**FILE, "digest": NEW, "expected": OTHER, "sound": False}, NOTHING_KNOWN, "changed", "unexplained"),
         (FILE, DAMAGED, NOTHING_KNOWN, "changed", "unexplained"),
         # Administrators change conffiles.
         ({**FILE, "conffile": True}, {**DAMAGED, "conffile": True}, {"alpha": "1.0"}, "changed", "conffile"),
@@ -68,8 +92,15 @@ def changes(previous: Witness, current: Witness) -> list[dict[str, Any]]:
         # What is again as its package says was repaired.
         (DAMAGED, FILE, {"alpha": "1.0"}, "changed", "restored"),
         (None, FILE, {"alpha": "1.0"}, "appeared", "restored"),
-        ({**FILE, "type": "symlink", "digest": None}, FILE, {"alpha": "1.0"}, "changed", "restored"),
+        (MISSING, FILE, {"alpha": "1.0"}, "appeared", "restored"),
+        (LINK, FILE, {"alpha": "1.0"}, "changed", "restored"),
+        ({**LINK, "expected": NEW}, FILE, {"alpha": "1.0"}, "changed", "unexplained"),
+        ({**DAMAGED, "other_expected": [NEW]}, CONTESTED, {"alpha": "1.0"}, "changed", "unexplained"),
+        ({**DAMAGED, "digest": NEW, "other_expected": [OTHER]}, CONTESTED, {"alpha": "1.0"}, "changed", "restored"),
         (None, DAMAGED, {"alpha": "1.0"}, "appeared", "unexplained"),
+        (MISSING, DAMAGED, {"alpha": "1.0"}, "appeared", "unexplained"),
+        # What is as another package says, of those that disagree, was not as it is now.
+        ({**FILE, "other_expected": [OTHER]}, CONTESTED, {"alpha": "1.0"}, "changed", "unexplained"),
     ],
 )
 def test_a_change_has_its_explanation(
@@ -89,12 +120,76 @@ def test_a_change_has_its_explanation(
 
 
 @pytest.mark.parametrize(
-    "after",
-    [FILE, {**FILE, "modified": 8}, {**FILE, "digest": "sha256:" + "3" * 64}],
-    ids=["the same", "a time alone", "digests that cannot be compared"],
+    ("before", "after"),
+    [(FILE, FILE), (FILE, {**FILE, "modified": 8}), (MISSING, MISSING), (MISSING, None), (CONTESTED, CONTESTED)],
+    ids=["the same", "a time alone", "missing before", "missing, and no longer asked for", "contested"],
 )
-def test_no_change(after: Mapping[str, Any]) -> None:
-    assert changes(seen({b"/f": FILE}), seen({b"/f": after})) == []
+def test_no_change(before: Mapping[str, Any], after: Mapping[str, Any] | None) -> None:
+    comparison = Comparison(seen({b"/f": before}), seen({b"/f": after} if after else {}))
+
+    assert list(comparison) == []
+    assert (comparison.contents_not_compared, comparison.verdict()) == (0, "unchanged")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict", "changes_total"),
+    [
+        (FILE, OF_ARCHIVE, "incomplete", 0),
+        (FILE, UNREAD, "incomplete", 0),
+        (UNREAD, FILE, "incomplete", 0),
+        (UNREAD, UNREAD, "incomplete", 0),
+        (FILE, NOT_VERIFIED, "incomplete", 0),
+        (NOT_VERIFIED, FILE, "incomplete", 0),
+        (NOT_VERIFIED, None, "incomplete", 0),
+        (NOT_VERIFIED, MISSING, "incomplete", 0),
+        (FILE, {**OF_ARCHIVE, "mode": "4755"}, "unexplained", 1),
+        ({**FILE, "conffile": True}, {**OF_ARCHIVE, "conffile": True, "uid": 5}, "incomplete", 1),
+    ],
+)
+def test_contents_that_cannot_be_compared_are_counted_and_never_called_unchanged(
+    before: Mapping[str, Any], after: Mapping[str, Any] | None, verdict: str, changes_total: int
+) -> None:
+    comparison = Comparison(seen({b"/f": before}), seen({b"/f": after} if after else {}))
+
+    assert len(list(comparison)) == changes_total
+    assert (comparison.contents_not_compared, comparison.verdict()) == (1, verdict)
+
+
+def test_another_size_tells_that_the_content_is_another() -> None:
+    comparison = Comparison(seen({b"/f": FILE}), seen({b"/f": {**UNREAD, "size": 6}}))
+
+    (found,) = comparison
+
+    assert (found.before["size"], found.after["size"]) == (5, 6)
+    assert comparison.contents_not_compared == 0
+
+
+ALTERNATIVE: Mapping[str, Any] = {
+    **{key: value for key, value in LINK.items() if key not in ("expected", "sound")},
+    "packages": ["alternatives"],
+}
+
+
+@pytest.mark.parametrize(
+    ("after", "versions", "explanation"),
+    [
+        ({**ALTERNATIVE, "target": "y"}, {"alpha": "1.0"}, "conffile"),
+        (None, {"alpha": "1.0"}, "conffile"),
+        # What the alternatives system says otherwise,
+        ({**ALTERNATIVE, "target": "y", "sound": False}, {"alpha": "1.0"}, "unexplained"),
+        ({**MISSING, "packages": ["alternatives"]}, {"alpha": "1.0"}, "unexplained"),
+        # and what is of a package that is called so.
+        ({**ALTERNATIVE, "target": "y"}, {"alternatives": "1.0"}, "unexplained"),
+    ],
+)
+def test_packages_and_administrators_set_alternatives(
+    after: Mapping[str, Any] | None, versions: Mapping[str, str], explanation: str
+) -> None:
+    previous = seen({b"/f": ALTERNATIVE}, versions)
+
+    (found,) = changes(previous, seen({b"/f": after} if after else {}, versions))
+
+    assert found["explanation"] == explanation
 
 
 def test_a_change_shows_what_differs_and_the_times() -> None:
@@ -133,6 +228,13 @@ def test_other_options_explain_what_only_one_has() -> None:
 
     assert [change.path for change in comparison] == [b"/b"]
     assert comparison.files_not_compared == 1
+
+
+def test_what_other_options_leave_uncompared_is_not_called_unchanged() -> None:
+    comparison = Comparison(seen({b"/a": FILE, b"/b": FILE}), seen({b"/b": FILE}, selection={"packages": ["b"]}))
+
+    assert list(comparison) == []
+    assert comparison.verdict() == "incomplete"
 
 
 def test_packages_that_came_went_and_changed() -> None:

@@ -14,6 +14,12 @@ import pytest
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import witness, witness_measure
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg import read_manifest
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
+    DIRECTORY,
+    UNKNOWN,
+    Entry,
+    Recorded,
+)
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.verify import verify
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.witness_changes import Comparison
@@ -68,13 +74,15 @@ def test_it_says_what_is_there_and_not_what_should_be(system: System, tmp_path: 
 
     assert found[b"/usr/share/alpha/a.txt"]["digest"] == md5(b"other\n")
     assert found[b"/usr/share/alpha/a.txt"]["expected"] == md5(b"alpha\n")
-    assert b"/usr/share/alpha/b.txt" not in found
+    assert found[b"/usr/share/alpha/a.txt"]["sound"] is False
+    missing = {"path": "/usr/share/alpha/b.txt", "type": "missing", "packages": ["alpha"]}
+    assert found[b"/usr/share/alpha/b.txt"] == missing
 
 
 def test_what_was_not_verified_is_not_vouched_for(system: System, tmp_path: Path) -> None:
     found = files(taken(system, tmp_path / "w", not_done=("/usr/bin/alpha",)))
 
-    assert b"/usr/bin/alpha" not in found
+    assert found[b"/usr/bin/alpha"] == {"path": "/usr/bin/alpha", "type": "not_verified", "packages": ["alpha"]}
 
 
 def test_a_file_without_a_digest_is_read(system: System, tmp_path: Path) -> None:
@@ -101,6 +109,37 @@ def test_damage_between_two_runs_is_unexplained_and_its_repair_is_not(system: Sy
     assert changes(damaged, repaired) == [(b"/usr/share/alpha/a.txt", "changed", "restored")]
 
 
+def contested(system: System, tmp_path: Path, content: bytes) -> Any:  # noqa: ANN401
+    """Return what is said of a file of two packages that disagree about it, and that has some content."""
+    system.install("gamma", {"/usr/share/alpha/a.txt": b"gamma\n"})
+    (system.info / "alpha.list").write_bytes((system.info / "alpha.list").read_bytes() + b"/usr/share/alpha/a.txt\n")
+    (system.root / "usr/share/alpha/a.txt").write_bytes(content)
+    return files(taken(system, tmp_path / "w"))[b"/usr/share/alpha/a.txt"]
+
+
+@pytest.mark.parametrize("content", [b"alpha\n", b"gamma\n"])
+def test_what_packages_disagree_about_has_its_own_digest(system: System, tmp_path: Path, content: bytes) -> None:
+    line = contested(system, tmp_path, content)
+
+    assert line["digest"] == md5(content)
+    assert {line.get("expected", line["digest"]), *line["other_expected"]} == {md5(b"alpha\n"), md5(b"gamma\n")}
+    assert "sound" not in line
+
+
+def test_what_may_come_and_go_is_no_witness(system: System) -> None:
+    """As the ghosts of rpm: logs, which change each night, and which no package vouches for."""
+    (system.root / "log").write_bytes(b"today\n")
+    entries = [Entry(b"/log", b"/log", UNKNOWN, "alpha"), Entry(b"/usr", b"/usr", DIRECTORY, "alpha")]
+    entries[0].recorded = Recorded(mode=0o644, required=False)
+    tree = Tree(str(system.root))
+    try:
+        found = list(witness_measure.measure(tree, entries, [], ()))
+    finally:
+        tree.close()
+
+    assert [line.number for line in found] == [1]
+
+
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
 def test_an_upgrade_explains_what_changed(system: System, tmp_path: Path, version: str) -> None:
     before = taken(system, tmp_path / "1")
@@ -109,3 +148,24 @@ def test_an_upgrade_explains_what_changed(system: System, tmp_path: Path, versio
 
     expected = "unexplained" if version == "1.0" else "package_changed"
     assert changes(before, after) == [(b"/usr/share/beta/data", "changed", expected)]
+
+
+def test_an_upgrade_explains_no_damage_after_it(system: System, tmp_path: Path) -> None:
+    before = taken(system, tmp_path / "1")
+    system.install("beta", {"/usr/share/beta/data": b"new\n", "/usr/share/beta/more": b"more\n"}, version="2.0")
+    (system.root / "usr/share/beta/data").write_bytes(b"bad\n")
+    (system.root / "usr/share/beta/more").unlink()
+    after = taken(system, tmp_path / "2")
+
+    assert changes(before, after) == [
+        (b"/usr/share/beta/data", "changed", "unexplained"),
+        (b"/usr/share/beta/more", "disappeared", "unexplained"),
+    ]
+
+
+def test_what_an_upgrade_no_longer_has_went_with_it(system: System, tmp_path: Path) -> None:
+    before = taken(system, tmp_path / "1")
+    system.install("beta", {"/usr/share/beta/data": b"data\n"}, version="2.0")
+    after = taken(system, tmp_path / "2")
+
+    assert (b"/usr/share/beta/more", "disappeared", "package_changed") in changes(before, after)

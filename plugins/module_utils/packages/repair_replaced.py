@@ -1,0 +1,292 @@
+# Copyright (c) 2026 ringmaster.webops contributors
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the installation of a package replaces besides what was found damaged, and the packages that it must not touch.
+
+dpkg unpacks the whole package. So every path of it that is not on disk as the package brings it is replaced, whoever
+made it so and whether anybody looked at it or not. What dpkg leaves as it is was measured (dpkg 1.21): conffiles, what
+another package has taken over, the mode of a directory, a link to a directory in the place of a directory, a directory
+in the place of a link. It removes what the package's list names and the package does not have, and a directory in the
+place of a file with everything in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import repair
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.accounts import read_accounts
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_files import glob
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.inode import Inode, read_inode
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
+    CONFFILE,
+    DIRECTORY,
+    FILE,
+    FILE_TYPES,
+    SYMLINK,
+    UNLISTED,
+    DatabaseProblem,
+    Entry,
+    Finding,
+    Metadata,
+    Recorded,
+    text,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.properties import differences
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import (
+    INSTALL_PACKAGE,
+    Plan,
+    Policy,
+    Step,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_steps import RepairError
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import DirectoryWalk, Tree, open_regular
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.verdict import left_out
+
+if TYPE_CHECKING:
+    from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import Member, VerifiedPackage
+
+#: What differs where content, type or target do; everything else is kept with the metadata.
+_WITH_CONTENT = frozenset(
+    ("content_changed", "type_changed", "target_changed", "device_changed", "removed", "made_anew")
+)
+_KERNEL = re.compile(rb"/boot/vmlinuz-(?P<release>[^/]+)")
+#: Attributes that a new file has of its own, whatever the old one had.
+_SYSTEM_ATTRIBUTES = ("security.selinux", "security.ima", "security.evm", "trusted.overlay.")
+_CHUNK_BYTES = 256 * 1024
+
+
+class Replaced(NamedTuple):
+    """A path on disk, its name in the package, in what it differs, and how much there is of it to be kept, in bytes.
+
+    ``differences`` are named as the classes of findings are. ``removed`` is what dpkg takes away, ``missing`` what it
+    brings back, ``made_anew`` the initramfs that a kernel's script makes. ``attributes_changed`` is of extended
+    attributes, which a new file does not have.
+    """
+
+    path: bytes
+    listed: bytes
+    differences: tuple[str, ...]
+    size: int
+
+    @property
+    def has_content(self) -> bool:
+        """Tell whether more than metadata is replaced."""
+        return not _WITH_CONTENT.isdisjoint(self.differences)
+
+
+def make_plan(
+    tree: Tree, findings: Iterable[Finding], problems: Iterable[DatabaseProblem], facts: repair.Facts, policy: Policy
+) -> Plan:
+    """Plan a repair; its package steps say what they replace, and those that must not be done are refused."""
+    findings, problems = list(findings), list(problems)
+    plan = repair.make_plan(findings, problems, facts, policy)
+    unsuited: dict[str, tuple[str, str]] = {}
+    examined: dict[str, Step] = {}
+    for step in plan.steps:
+        if step.kind == INSTALL_PACKAGE:
+            try:
+                examined[step.package] = with_replaced(tree, step, facts)
+            except RepairError as error:
+                unsuited[step.package] = (f"{error.value}: {error.reason}", error.remedy)
+    if unsuited:
+        # What can be repaired by single files is, then; no package is added that was not there before.
+        plan = repair.make_plan(findings, problems, facts, policy, unsuited)
+    steps = [examined[step.package] if step.kind == INSTALL_PACKAGE else step for step in plan.steps]
+    return Plan(steps, plan.not_repaired)
+
+
+def with_replaced(tree: Tree, step: Step, facts: repair.Facts) -> Step:
+    """Return a package step that says what it replaces. Raises `RepairError` when it must not be done."""
+    found = replaced_by(tree, step.package, facts)
+    _require_not_excluded(step.package, found, facts)
+    damaged = frozenset(step.damaged)
+    besides = [each for each in found if each.path not in damaged and each.differences != ("missing",)]
+    before = {
+        **step.before,
+        "replaced": [f"{text(each.path)} ({', '.join(each.differences)})" for each in besides],
+        "size": sum(each.size for each in found),
+    }
+    return step._replace(before=before)
+
+
+def replaced_by(tree: Tree, label: str, facts: repair.Facts) -> list[Replaced]:
+    """Return everything that the installation of a package changes on disk, sorted by path. Raises `RepairError`."""
+    reference = facts.references[label]
+    if isinstance(reference, str):
+        raise RepairError(label, reference, "Repair again")
+    return sorted(_Comparison(tree, label, reference, facts).compare())
+
+
+def listed_only(entries: Iterable[Entry], references: Mapping[str, VerifiedPackage | str]) -> dict[str, list[Entry]]:
+    """Return, by label, what a package's list names, nobody else's does, and the package does not have."""
+    found: dict[str, list[Entry]] = {}
+    for entry in entries:
+        reference = references.get(entry.packages[0], "") if len(entry.packages) == 1 else ""
+        is_listed = entry.kind not in (CONFFILE, DIRECTORY, UNLISTED)
+        if is_listed and not isinstance(reference, str) and entry.listed not in reference.members:
+            found.setdefault(entry.packages[0], []).append(entry)
+    return found
+
+
+def _require_not_excluded(label: str, found: list[Replaced], facts: repair.Facts) -> None:
+    rules = [(glob(os.fsencode(exclusion.path)), exclusion.reason) for exclusion in facts.excluded]
+    for each in found:
+        reason = next((why for rule, why in rules if rule.match(each.path) or rule.match(each.listed)), None)
+        if reason is not None:
+            raise RepairError(
+                label,
+                f"installing it would replace {text(each.path)} ({', '.join(each.differences)}), "
+                f"which is excluded ({reason})",
+                "Remove the exclusion, or repair its package by hand",
+            )
+
+
+class _Comparison:
+    """The comparison of one package with what is on disk."""
+
+    def __init__(self, tree: Tree, label: str, reference: VerifiedPackage, facts: repair.Facts) -> None:
+        self.tree = tree
+        self.label = label
+        self.reference = reference
+        self.facts = facts
+        self.accounts = read_accounts(tree)
+        self.conffiles = frozenset(reference.conffiles)
+
+    def compare(self) -> Iterator[Replaced]:
+        walk = DirectoryWalk(self.tree)
+        try:
+            for listed, member in sorted(self.reference.members.items()):
+                path = self.facts.places[self.label, listed]
+                self._require_near(path)
+                entry = self.facts.entries.get(path)
+                if listed in self.conffiles:
+                    self._require_no_directory(path, walk)
+                elif not self._is_taken_over(member, entry):
+                    yield from self._compared(path, member, entry, walk)
+            for path in self._initramfs():
+                inode = _inode(path, walk)
+                if inode is not None:
+                    yield Replaced(path, path, ("made_anew",), inode.size)
+            for entry in self.facts.listed_only.get(self.label, ()):
+                yield from self._found(entry, walk)
+        finally:
+            walk.close()
+
+    def _initramfs(self) -> Iterator[bytes]:
+        """Yield what the scripts of a kernel's package make for it, by any of the tools for that."""
+        for match in filter(None, map(_KERNEL.fullmatch, self.reference.members)):
+            for name in (b"initrd.img-%s", b"initramfs-%s.img"):
+                yield self.tree.locate(b"/boot/" + name % match["release"])
+
+    def _require_near(self, path: bytes) -> None:
+        """Refuse a package with a path where nobody looks, because whoever serves it may never answer."""
+        if self.tree.avoided and path.startswith(self.tree.avoided):
+            reason = f"{text(path)} is on a file system of another host or a process, and was not looked at"
+            raise RepairError(self.label, reason, "Repair it by hand")
+
+    def _require_no_directory(self, path: bytes, walk: DirectoryWalk) -> None:
+        """Refuse what dpkg gives up half-way through the package."""
+        inode = _inode(path, walk)
+        if inode is not None and FILE_TYPES.get(stat.S_IFMT(inode.mode)) not in (FILE, SYMLINK):
+            reason = f"dpkg cannot install it while {text(path)}, a conffile, is no file"
+            raise RepairError(self.label, reason, "Move away by hand what is there, and repair again")
+
+    def _is_taken_over(self, member: Member, entry: Entry | None) -> bool:
+        """Tell whether a path is another package's by now, which dpkg leaves as it is."""
+        name = self.label.partition(":")[0]
+        owners = {owner.partition(":")[0] for owner in entry.packages} if entry is not None else {name}
+        return member.kind != DIRECTORY and name not in owners
+
+    def _found(self, entry: Entry, walk: DirectoryWalk) -> Iterator[Replaced]:
+        inode = _inode(entry.path, walk)
+        if inode is not None and not stat.S_ISDIR(inode.mode):
+            yield Replaced(entry.path, entry.listed, ("removed",), inode.size)
+
+    def _compared(self, path: bytes, member: Member, entry: Entry | None, walk: DirectoryWalk) -> Iterator[Replaced]:
+        inode = _inode(path, walk)
+        if inode is None:
+            if not left_out(member.path, self.facts.filters):
+                yield Replaced(path, member.path, ("missing",), 0)
+        elif not self._is_left(path, member, inode):
+            found = self._differences(path, member, entry, inode, walk)
+            if found:
+                size = inode.size if stat.S_ISREG(inode.mode) and not _WITH_CONTENT.isdisjoint(found) else 0
+                yield Replaced(path, member.path, tuple(found), size)
+
+    def _is_left(self, path: bytes, member: Member, inode: Inode) -> bool:
+        """Tell whether dpkg leaves a directory, or a link to one, as it is."""
+        if stat.S_ISDIR(inode.mode):
+            return member.kind in (DIRECTORY, SYMLINK)
+        is_link = stat.S_ISLNK(inode.mode)
+        return member.kind == DIRECTORY and is_link and self.tree.is_directory(self.tree.resolve(path))
+
+    def _differences(
+        self, path: bytes, member: Member, entry: Entry | None, inode: Inode, walk: DirectoryWalk
+    ) -> list[str]:
+        if FILE_TYPES.get(stat.S_IFMT(inode.mode)) != member.kind:
+            return ["type_changed"]
+        directory, _slash, name = path.rpartition(b"/")
+        parent = walk.enter(directory)
+        found = ["content_changed"] if member.kind == FILE and not _has_content(parent, name, inode, member) else []
+        is_link = member.kind == SYMLINK
+        seen = Metadata(
+            None if is_link else stat.S_IMODE(inode.mode),
+            inode.uid,
+            inode.gid,
+            inode.modified_ns // 10**9,
+            os.readlink(name, dir_fd=parent) if is_link else None,
+            inode.device_number,
+        )
+        found += [each.category for each in differences(_recorded(member, entry), seen, self.accounts)]
+        if any(not name.startswith(_SYSTEM_ATTRIBUTES) for name in inode.xattrs):
+            found.append("attributes_changed")
+        return found
+
+
+def _recorded(member: Member, entry: Entry | None) -> Recorded:
+    """Return what dpkg gives a path: what the package says, unless the administrator has set something else."""
+    recorded = Recorded(
+        member.mode, member.owner or member.uid, member.group or member.gid, None, member.target, member.device
+    )
+    if entry is None or entry.recorded is None:
+        return recorded
+    said = {name: getattr(entry.recorded, name) for name in ("mode", "owner", "group")}
+    return recorded._replace(**{name: value for name, value in said.items() if value is not None})
+
+
+def _inode(path: bytes, walk: DirectoryWalk) -> Inode | None:
+    """Return what the inode of a path says; `None` when nothing is there."""
+    directory, _slash, name = path.rpartition(b"/")
+    try:
+        return read_inode(walk.enter(directory), name)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        reason = f"what is there cannot be looked at ({error.strerror})"
+        raise RepairError(text(path), reason, "Look into the kernel's log, then repair again") from error
+
+
+def _has_content(parent: int, name: bytes, inode: Inode, member: Member) -> bool:
+    """Tell whether a regular file has the content of a member; what cannot be read has not."""
+    if inode.size != member.size:
+        return False
+    hasher = hashlib.sha256()
+    left = inode.size + 1
+    try:
+        descriptor = open_regular(name, parent)
+        try:
+            while chunk := os.read(descriptor, min(left, _CHUNK_BYTES)):
+                hasher.update(chunk)
+                left -= len(chunk)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return False
+    return hasher.hexdigest().encode() == member.sha256
