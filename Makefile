@@ -77,7 +77,7 @@ lab-programs: environment
 
 test-programs:
 	@$(setup) packages openssl shellcheck
-	@$(setup) optional-packages gnutls-bin nginx-light haproxy apache2 rpm gnupg
+	@$(setup) optional-packages gnutls-bin nginx-light haproxy apache2 rpm gnupg dpkg-dev
 
 peers: test-programs
 	@$(setup) peers .venv-peers

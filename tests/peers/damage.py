@@ -89,7 +89,7 @@ def block_of_another_file(sample: Sample, name: str, generator: random.Random) -
     content = sample.path(name).read_bytes()
     donors = [other for other in sample.database if name in sample.database and other != name] or sample.files
     donor = sample.path(generator.choice(donors))
-    if not stat.S_ISREG(os.lstat(donor).st_mode):
+    if donor.is_symlink() or not donor.is_file():
         return False
     return _rewrite(sample.path(name), _with_block(content, donor.read_bytes()[:BLOCK_BYTES], generator))
 

@@ -6,10 +6,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import random
-from collections.abc import Callable
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import pytest
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Options, check
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.databases import read_manifest
@@ -19,6 +25,7 @@ from .damage import Sample
 from .dpkg_system import System
 from .portage_system import PortageSystem
 from .rpm_system import DATABASE, RpmSystem
+from .signed_repository import SignedRepository
 
 PACKAGES = [f"package{number}" for number in range(6)]
 FILES = 20
@@ -39,8 +46,17 @@ def links(package: str) -> dict[str, str]:
 
 
 def directories(package: str) -> list[str]:
-    """Return a package's directories with nothing in them."""
-    return [f"/var/lib/{package}/state{number}" for number in range(DIRECTORIES)]
+    """Return a package's directories with nothing in them: those of a program's state, and others."""
+    return [
+        f"{place}{number}"
+        for place in (f"/var/lib/{package}/state", f"/usr/share/{package}/empty")
+        for number in range(DIRECTORIES)
+    ]
+
+
+def md5sums(files: dict[str, bytes]) -> str:
+    """Return the digests of files as debhelper puts them into a package (deb-md5sums(5))."""
+    return "".join(f"{hashlib.md5(content).hexdigest()}  {path[1:]}\n" for path, content in files.items())
 
 
 def described(root: Path, database: list[str]) -> Sample:
@@ -67,9 +83,21 @@ def dpkg_sample(base: Path) -> Sample:
                 version=str(version),
                 links=tuple(links(package).items()),
                 directories=tuple(directories(package)),
+                control={"md5sums": md5sums(contents(package, version))},
             )
         if version == 1:
             sample.older |= {name: sample.path(name).read_bytes() for name in sample.database}
+    return sample
+
+
+def archive_sample(base: Path) -> Sample:
+    """Make dpkg's root with a signed archive that has its packages; it knows all that the database could lose."""
+    missing = [name for name in ("gpg", "apt-get", "dpkg-scanpackages") if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)}, with which a signed archive is made and read, is not installed")
+    sample = dpkg_sample(base)
+    SignedRepository(base, sorted(base.glob("*_2_all.deb"))).trust(sample.root)
+    sample.sealed = True
     return sample
 
 
@@ -106,17 +134,40 @@ def portage_sample(base: Path) -> Sample:
     return sample
 
 
-#: Formats of package databases -> who makes a sample of one in a directory.
-FORMATS: dict[str, Callable[[Path], Sample]] = {
-    "dpkg": dpkg_sample,
-    "rpm": rpm_sample,
-    "portage": portage_sample,
+def checked(root: Path, reference: str = "database") -> dict[str, Any]:
+    """Return what a verification says of a root, nothing of it left out."""
+    return check(Options(root=str(root), jobs=1, max_findings=100_000, reference=reference))
+
+
+def checked_by_archive(root: Path) -> dict[str, Any]:
+    """Return what a verification against the packages themselves says of a root."""
+    return checked(root, "archive")
+
+
+class Subject(NamedTuple):
+    """A sample by its name in `REFERENCES`, and who verifies it."""
+
+    name: str
+    sample: Sample
+    check: Callable[[Path], dict[str, Any]]
+
+
+#: Formats of package databases, each with a reference -> who makes a sample of it in a directory, who verifies it.
+REFERENCES: dict[str, tuple[Callable[[Path], Sample], Callable[[Path], dict[str, Any]]]] = {
+    "dpkg, database": (dpkg_sample, checked),
+    "dpkg, archive": (archive_sample, checked_by_archive),
+    "rpm, database": (rpm_sample, checked),
+    "portage, database": (portage_sample, checked),
 }
 
 
-def checked(root: Path) -> dict[str, Any]:
-    """Return what a verification says of a root, nothing of it left out."""
-    return check(Options(root=str(root), jobs=1, max_findings=100_000))
+@contextlib.contextmanager
+def subject(name: str) -> Iterator[Subject]:
+    """Make one of the samples, for a while, where apt's own user can read an archive."""
+    make, verifier = REFERENCES[name]
+    with tempfile.TemporaryDirectory() as base:
+        Path(base).chmod(0o755)
+        yield Subject(name, make(Path(base)), verifier)
 
 
 def entries(root: Path) -> set[tuple[bytes, object]]:

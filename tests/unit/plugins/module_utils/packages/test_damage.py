@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from .....peers.damage import Sample
 from .....peers.damage_table import CLASSES, Tally, damage_database, damage_files
-from .....peers.damaged_roots import FORMATS, checked, entries
+from .....peers.damaged_roots import REFERENCES, Subject, entries
+from .....peers.damaged_roots import subject as made
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="owners are changed by root; run the tests as root")
 
@@ -24,24 +24,25 @@ FILE_ROUNDS = 5
 DATABASE_FAULTS = 20
 
 
-@pytest.fixture(scope="module", params=FORMATS)
-def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
-    yield FORMATS[request.param](tmp_path_factory.mktemp("sample"))
+@pytest.fixture(scope="module", params=REFERENCES)
+def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
+    with made(request.param) as subject:
+        yield subject
 
 
-def test_a_sound_sample_is_consistent(sample: Sample) -> None:
-    assert checked(sample.root)["summary"]["verdict"] == "consistent"
+def test_a_sound_sample_is_consistent(subject: Subject) -> None:
+    assert subject.check(subject.sample.root)["summary"]["verdict"] == "consistent"
 
 
-def test_damaged_files(sample: Sample, tmp_path: Path) -> None:
+def test_damaged_files(subject: Subject, tmp_path: Path) -> None:
     tally = Tally()
     for number in range(FILE_ROUNDS):
-        damage_files(sample, tmp_path, checked, random.Random(number), FAULTS_A_ROUND, tally)
+        damage_files(subject.sample, tmp_path, subject.check, random.Random(number), FAULTS_A_ROUND, tally)
     assert set(tally.found) | set(tally.not_recorded) == set(CLASSES)
 
 
-def test_damaged_databases(sample: Sample, tmp_path: Path) -> None:
+def test_damaged_databases(subject: Subject, tmp_path: Path) -> None:
     tally = Tally()
     for number in range(DATABASE_FAULTS):
-        damage_database(sample, tmp_path, checked, entries, random.Random(number), tally)
+        damage_database(subject.sample, tmp_path, subject.check, entries, random.Random(number), tally)
     assert tally.found
