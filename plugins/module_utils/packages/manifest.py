@@ -53,6 +53,10 @@ class Recorded(NamedTuple):
     denied: int = 0
 
 
+# Python makes a new one for each `frozenset()`, of which there would be one for each path.
+_NOTHING: frozenset[str] = frozenset()
+
+
 class Entry:
     """One path on disk and what the packages say about it.
 
@@ -89,7 +93,7 @@ class Entry:
         self.undigested: tuple[str, ...] = ()
         self.diverted_by: str | None = None
         self.recorded: Recorded | None = None
-        self.disputed: frozenset[str] = frozenset()
+        self.disputed = _NOTHING
 
 
 class DatabaseProblem(NamedTuple):
