@@ -27,5 +27,6 @@ def _resolves_to_this_repository() -> bool:
 if not _resolves_to_this_repository():
     sys.path.insert(0, str(ROOT / "collections"))
 
-# Whoever starts the tests in the background has this signal ignored, and so would have all that the tests start.
+# Whoever starts the tests in the background, or with nohup, has these ignored, and so would have all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
