@@ -228,7 +228,8 @@ after:
 services_to_restart:
   description:
     - Running processes that use a file that was replaced, or may do so, by their C(unit) (empty for those of none),
-      with some C(processes) and C(files), and the C(reasons).
+      with some C(processes) and C(files), and the C(reasons). The last entry, without unit and files, is of those
+      processes that could not be looked at.
     - A whole package that was installed again has exchanged all its files.
     - Which modules an interpreter (Python, Perl, Ruby, Node.js, PHP, Java) has loaded cannot be seen. Where one was
       replaced, all services that this interpreter runs are named.

@@ -7,6 +7,9 @@
 The module is started as Ansible's own asynchronous tasks are, and writes how far it is to a small file. The control
 node looks at that every few seconds and takes the result when there is one; it is the result that the module would have
 given without all this.
+
+What ends a module that repairs may leave a package half installed. So a module that may repair is ended only when the
+play is: where the host does not tell how far it is, it is left to its end.
 """
 
 from __future__ import annotations
@@ -18,10 +21,10 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn, TypeVar
 
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -43,11 +46,23 @@ SILENCE_SECONDS = 30.0
 _OF_THE_JOB = ("ansible_job_id", "started", "finished", "results_file")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+#: What a module is called that only reads, by Ansible's convention. It can be ended at any time.
+_READS_ONLY = "_info"
+
 _NO_ANSWER = (
     f"the host was asked {MAX_FAILED_LOOKS} times how far the module is, and gave no whole answer. The module was "
     "ended. See with ansible -m ansible.builtin.raw -a 'echo answer' whether commands on the host print anything, then "
     "try again"
 )
+_LEFT = (
+    f"the host was asked {MAX_FAILED_LOOKS} times how far the module is, and did not tell. The module may be "
+    "repairing, so it was not ended and may still run. See with ansible -m ansible.builtin.raw -a 'cat {record}' (as "
+    'the user whom the module ran as): what begins with {{"started" runs, anything else is the result. Do not try '
+    "again and do not restart the host before it has ended; then see with ringmaster.webops.package_consistency_info "
+    "how the host is"
+)
+
+_Answer = TypeVar("_Answer")
 
 
 class Interrupted(BaseException):
@@ -57,6 +72,10 @@ class Interrupted(BaseException):
         """Hold the number of the signal."""
         super().__init__(number)
         self.number = number
+
+
+class LeftAlone(Exception):
+    """It is not known how far the module is, and it may be repairing: it was not ended."""
 
 
 class FollowedModule(ActionBase):
@@ -88,7 +107,7 @@ class FollowedModule(ActionBase):
         return answer
 
     def _run_followed(self) -> dict[str, Any]:
-        """Start the module and follow it. However this ends, the module and its files are gone afterwards."""
+        """Start the module and follow it. The module and its files are gone afterwards, unless it was `LeftAlone`."""
         if self._connection._shell.tmpdir is None:
             self._make_tmp_path()
         job = host_job.Job(str(self._connection._shell.tmpdir), self._own_directory())
@@ -102,6 +121,8 @@ class FollowedModule(ActionBase):
             result = self._follow(job, str(job_id))
         except AnsibleConnectionFailure:
             raise  # The host is out of reach, so that nothing can be ended there either.
+        except LeftAlone:
+            raise AnsibleActionFail(_LEFT.format(record=job.record)) from None
         except BaseException:
             self._end(job)
             raise
@@ -138,47 +159,82 @@ class FollowedModule(ActionBase):
         last = None
         for pause in _pauses():
             time.sleep(pause)
-            seen = self._look(job)
+            seen = self._ask(host_job.look(job), host_job.glance)
             now = time.monotonic()
-            if not seen.is_running:
-                return self._collect(job, job_id)
-            if seen.progress is not None and seen.progress != last:
+            may_have_ended = seen is None or not seen.is_running
+            if seen is not None and seen.progress is not None and seen.progress != last:
                 last, changed = seen.progress, now
                 if timetable.is_due(now - begun):
                     Display().display(progress_line.line(self._name, last))
             elif now - changed > SILENCE_SECONDS:
                 changed = now
-                if host_job.processes(self._shell_command(host_job.find(job))) == []:
-                    return self._collect(job, job_id)
+                may_have_ended = may_have_ended or self._processes(job) == []
+            result = self._collect(job, job_id) if may_have_ended else None
+            if result is not None:
+                return result
         raise AssertionError("looking has no end")
 
-    def _look(self, job: host_job.Job) -> host_job.Glance:
-        """Look at the module once; a connection that is lost may come back.
+    def _may_repair(self) -> bool:
+        """Tell whether the module may be changing the host.
 
-        Raises AnsibleConnectionFailure, and AnsibleActionFail where the host can be reached and does not answer.
+        The stage that was seen last does not count: the next one may have begun since.
+        """
+        return not self.module_name.endswith(_READS_ONLY) and not self._task.check_mode
+
+    def _ask(self, command: str, understand: Callable[[str], _Answer | None]) -> _Answer | None:
+        """Run a command until its answer is understood, several times; a connection that is lost may come back.
+
+        Raises AnsibleConnectionFailure. Where the host can be reached and does not answer, it is `None`.
         """
         for attempt in range(1, MAX_FAILED_LOOKS + 1):
             try:
-                seen = host_job.glance(self._shell_command(host_job.look(job)))
+                answer = understand(self._shell_command(command))
             except AnsibleConnectionFailure:
                 if attempt == MAX_FAILED_LOOKS:
                     raise
-                seen = None
-            if seen is not None:
-                return seen
+                answer = None
+            if answer is not None:
+                return answer
             with contextlib.suppress(AttributeError, AnsibleConnectionFailure):
                 self._connection.reset()
             time.sleep(PAUSES_SECONDS[-1])
-        raise AnsibleActionFail(_NO_ANSWER)
+        return None
 
-    def _collect(self, job: host_job.Job, job_id: str) -> dict[str, Any]:
-        """Take the result of a module that has ended. Where there is none, what is left of the module is ended."""
-        arguments = {"jid": job_id, "mode": "status", "_async_dir": job.own}
-        result = self._module("ansible.legacy.async_status", arguments)
-        if result.get("finished") and "could not find job" not in str(result.get("msg")):
+    def _processes(self, job: host_job.Job) -> list[int] | None:
+        return self._ask(host_job.find(job), host_job.processes)
+
+    def _collect(self, job: host_job.Job, job_id: str) -> dict[str, Any] | None:
+        """Take the result of a module that seems to have ended; `None` while it runs.
+
+        Where there is no result and none is to come, what is left of the module is ended. Raises AnsibleActionFail
+        where that is not known, and `LeftAlone` where it could break a repair.
+        """
+        try:
+            result = self._result(job, job_id)
+        except AnsibleConnectionFailure:
+            raise
+        except AnsibleError:
+            result = {}  # As where there is no room for Ansible's own module: that says nothing about this one.
+        if _has_result(result):
             return result
+        processes = self._processes(job)
+        if processes and not _is_lost(result):
+            return None
+        if processes == []:
+            result = self._result(job, job_id)  # It may have come meanwhile.
+            if _has_result(result):
+                return result
+        elif self._may_repair():
+            raise LeftAlone
+        elif processes is None and not _is_lost(result):
+            raise AnsibleActionFail(_NO_ANSWER)
         self._end(job)
         return _lost()
+
+    def _result(self, job: host_job.Job, job_id: str) -> dict[str, Any]:
+        """Return what Ansible's own module says of the job."""
+        arguments = {"jid": job_id, "mode": "status", "_async_dir": job.own}
+        return self._module("ansible.legacy.async_status", arguments)
 
     def _end(self, job: host_job.Job) -> None:
         """End the module and remove its files; where the host cannot be reached, nothing can be done."""
@@ -250,6 +306,15 @@ def _crashed(record: dict[str, Any]) -> dict[str, Any]:
         "module_stdout": str(record.get("data")),
         "module_stderr": str(record.get("stderr", "")),
     }
+
+
+def _is_lost(status: dict[str, Any]) -> bool:
+    """Tell whether there is no record of the job any more."""
+    return "could not find job" in str(status.get("msg"))
+
+
+def _has_result(status: dict[str, Any]) -> bool:
+    return bool(status.get("finished")) and not _is_lost(status)
 
 
 def _lost() -> dict[str, Any]:

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from ansible_collections.ringmaster.webops.plugins.plugin_utils import progress_line
 
-#: How Ansible's record of a job begins while the job runs; afterwards it is the module's result.
-_RUNNING = '{"started":'
+#: How Ansible's record of a job begins while the job runs; afterwards it is the module's result, an object as well.
+_RUNNING, _OBJECT = '{"started":', "{"
 
 #: An answer stands between these two. A connection that breaks may print nothing, or a part, and call that success.
 _BEGIN, _END = "webops-answer-begins", "webops-answer-ends"
@@ -34,6 +34,10 @@ _LOOK = (
 _FIND = """d={parent} n={name}
 found=$(printf '%s\\n' "$d/$n" | grep -Fls -f - /proc/[0-9]*/cmdline | tr -cd '0-9\\n')
 """
+
+#: Prints this number by the programs that find processes: where they are damaged, they find none.
+_PROVEN = "0"
+_PROOF = f"printf '%s\\n' {_PROVEN} | grep -Fs {_PROVEN} | tr -cd '0-9\\n'"
 
 #: First the one that Python turns into an exception, so that a module removes what it has begun to write, and Ansible
 #: what it has unpacked; what takes too long for that, or was started to ignore it, is ended all the same.
@@ -77,30 +81,41 @@ def look(job: Job) -> str:
 
 
 def glance(output: str) -> Glance | None:
-    """Understand what the command of `look` printed; `None` when that is no whole answer."""
+    """Understand what the command of `look` printed; `None` when that is no whole answer, or shows no record.
+
+    A host whose ``head`` or disk is damaged shows none, and its module may run all the same.
+    """
     answer = _whole(output)
     if answer is None:
         return None
-    is_running = answer.startswith(_RUNNING)
-    return Glance(is_running, progress_line.parse(answer[len(_RUNNING) :].strip()) if is_running else None)
+    record, _newline, progress = answer.partition("\n")
+    if not record.startswith(_OBJECT):
+        return None
+    is_running = record.startswith(_RUNNING)
+    return Glance(is_running, progress_line.parse(progress.strip()) if is_running else None)
 
 
 def find(job: Job) -> str:
     """Return the command that looks for the job's processes; `processes` understands what it prints."""
-    return f"echo {_BEGIN}; {_found(job)}echo $found; echo {_END}"
+    return f"echo {_BEGIN}; {_PROOF}; {_found(job)}echo $found; echo {_END}"
 
 
 def processes(output: str) -> list[int] | None:
-    """Return the numbers of a job's processes, as the command of `find` printed them; `None` for no whole answer."""
-    answer = _whole(output)
-    return None if answer is None else [int(word) for word in answer.split() if word.isascii() and word.isdigit()]
+    """Return the numbers of a job's processes, as the command of `find` printed them.
+
+    `None` for no whole answer, and for one of a host on which the programs that find processes do not work.
+    """
+    words = (_whole(output) or "").split()
+    if words[:1] != [_PROVEN]:
+        return None
+    return [int(word) for word in words[1:] if word.isascii() and word.isdigit()]
 
 
 def _whole(output: str) -> str | None:
-    """Return what a command printed, without what a login prints before it; `None` when a part is lacking."""
+    """Return the lines that a command printed, without what a login prints before; `None` when a part is lacking."""
     _before, begun, rest = output.partition(_BEGIN)
     answer, ended, _after = rest.rpartition(_END)
-    return answer.strip() if begun and ended else None
+    return answer.partition("\n")[2] if begun and ended else None
 
 
 def end(job: Job, remove_directory: bool) -> str:

@@ -7,13 +7,18 @@
 A file that is replaced by a rename lives on in the processes that have mapped it; the kernel calls it ``(deleted)``
 there (proc_pid_maps(5)). The control group of a process says to which unit it belongs (cgroups(7)). A script leaves no
 such trace: who was started with it has it in the command line or the unit, and what an interpreter has loaded since, it
-alone knows; so of all services that it runs it is said that they may have.
+knows; so of all services that it runs it is said that they may have.
+
+What a process has mapped, and its command line, can be read only while nobody changes its memory. One that waits for a
+disk or a server that does not answer may hold that up for ever, so of a process that waits nothing is asked.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -26,11 +31,21 @@ _MAX_BYTES = 4 * 1024 * 1024
 _MAX_PROCESSES = 100_000
 _MAX_FILES = 5
 _MAX_WORDS = 64
+_MAX_WORDS_BYTES = 64 * 1024
+
+#: How long all processes may take, and one. What has not been looked at by then is said.
+_MAX_SECONDS = 60.0
+_MAX_PROCESS_SECONDS = 2.0
+#: PF_KTHREAD of the kernel's include/linux/sched.h, in the flags of a process.
+_KERNEL_THREAD = 0x00200000
+#: Pauses before those that wait for a disk are looked at again: mostly that is over in a moment.
+_PAUSES_SECONDS = (0.0, 0.2, 0.5, 1.0, 2.0)
 
 MAPPED = "it has the old file in use"
 STARTED = "it was started with the old file"
 UNIT = "its unit is, or starts with, what was replaced"
 INTERPRETED = "its interpreter may have loaded the old file"
+NOT_SEEN = "it is not known what it uses: it waits for a disk or a server, or there was no time left to look"
 
 #: What only a reboot exchanges everywhere, and why.
 _REBOOT = (
@@ -71,12 +86,18 @@ _MODULES = (
 )
 
 
+def is_in_initramfs(path: bytes) -> bool:
+    """Tell whether an initramfs may have a copy of what is at a path."""
+    return _INITRAMFS.fullmatch(path) is not None
+
+
 class Aftermath(NamedTuple):
     """What is to be done after a repair.
 
     ``restart`` is one dictionary for each unit (``unit``; empty for processes of none) with the ``processes`` and
-    ``files`` that it concerns, and the ``reasons``; ``reboot`` one for each reason (``file``, ``reason``);
-    ``commands`` what must be run for the repair to have its effect (``command``, ``reason``, ``files``).
+    ``files`` that it concerns, and the ``reasons`` (`NOT_SEEN`, of no unit, for processes that could not be looked at);
+    ``reboot`` one for each reason (``file``, ``reason``); ``commands`` what must be run for the repair to have its
+    effect (``command``, ``reason``, ``files``).
     """
 
     restart: list[dict[str, object]]
@@ -88,11 +109,17 @@ NOTHING = Aftermath([], [], [])
 
 
 class _Process(NamedTuple):
-    """A process: its directory, its unit, the files that it has mapped (true when they are deleted)."""
+    """A process: its number and name, its unit, the files that it has mapped (true when they are deleted).
 
-    place: Path
+    ``words`` are those of its command line, ``program`` is the name of what it runs.
+    """
+
+    number: str
+    name: str
     unit: str
     mapped: dict[bytes, bool]
+    words: list[bytes]
+    program: str
 
 
 class _Use:
@@ -107,32 +134,79 @@ class _Use:
         """Note that a process uses files, if there are any."""
         found = set(files)
         if found:
-            name = f"{_read(process.place / 'comm').decode('utf-8', 'replace').strip()} ({process.place.name})"
-            self.processes += [] if name in self.processes else [name]
+            self.processes += [] if process.name in self.processes else [process.name]
             self.files |= found
             self.reasons.add(reason)
+
+
+class _Search:
+    """The search for the processes that use what was replaced."""
+
+    def __init__(self, files: frozenset[bytes], proc: Path, places: unit_files.Places) -> None:
+        self.uses: dict[str, _Use] = {}
+        self.used_by_first: set[bytes] = set()
+        self.not_seen: list[str] = []
+        self._files = files
+        self._proc = proc
+        self._places = places
+        self._own = _ancestors(proc, os.getpid())
+        self._of_units: dict[str, frozenset[bytes]] = {}
+        self._end = time.monotonic() + _MAX_SECONDS
+
+    def run(self) -> None:
+        """Look at all processes, at those that wait for a disk several times."""
+        left = _processes(self._proc)
+        for pause in _PAUSES_SECONDS:
+            if left:
+                time.sleep(pause)
+            left = [place for place in left if not self._look(place)]
+        self.not_seen += [_name(place) for place in left]
+
+    def _look(self, place: Path) -> bool:
+        """Look at a process; tell whether that need not be tried again."""
+        if time.monotonic() > self._end or _waits(place):
+            return False
+        process = _examined(place)
+        if process is None:
+            self.not_seen.append(_name(place))
+        elif process.number == "1":
+            self.used_by_first = {path for path, deleted in process.mapped.items() if deleted} & self._files
+        else:
+            self._note(process)
+        return True
+
+    def _note(self, process: _Process) -> None:
+        files, mapped = self._files, process.mapped
+        use = self.uses.setdefault(process.unit, _Use())
+        use.add(process, (path for path, deleted in mapped.items() if deleted and path in files), MAPPED)
+        self._places.begin()
+        use.add(process, unit_files.real_paths(process.words, self._places) & files - mapped.keys(), STARTED)
+        if process.unit and process.number not in self._own:
+            use.add(process, _modules(process.program, files), INTERPRETED)
+            use.add(process, self._files_of(process.unit) & files - mapped.keys(), UNIT)
+
+    def _files_of(self, unit: str) -> frozenset[bytes]:
+        if unit not in self._of_units:
+            self._places.begin()
+            self._of_units[unit] = unit_files.files_of(unit, self._places)
+        return self._of_units[unit]
 
 
 def look(replaced: Iterable[bytes], proc: Path = Path("/proc"), root: Path = Path("/")) -> Aftermath:
     """Return what the replacement of files means for the processes of this machine."""
     files = frozenset(replaced)
-    uses: dict[str, _Use] = {}
+    if not files:
+        return NOTHING
+    places = unit_files.Places(str(root))
+    try:
+        search = _Search(files, proc, places)
+        search.run()
+    finally:
+        places.close()
     reboot = {path: why for path in files for pattern, why in _REBOOT if pattern.fullmatch(path)}
-    own = _ancestors(proc, os.getpid())
-    for place in _processes(proc) if files else []:
-        process = _Process(place, unit_of(_read(place / "cgroup")), mapped_files(_read(place / "maps")))
-        if place.name == "1":
-            used = {path for path, deleted in process.mapped.items() if deleted} & files
-            reboot.update(dict.fromkeys(used - reboot.keys(), "the first process runs it"))
-            continue
-        use = uses.setdefault(process.unit, _Use())
-        use.add(process, (path for path, deleted in process.mapped.items() if deleted and path in files), MAPPED)
-        use.add(process, _words(process, root) & files - process.mapped.keys(), STARTED)
-        if process.unit and place.name not in own:
-            use.add(process, _modules(process, files), INTERPRETED)
-            use.add(process, unit_files.files_of(process.unit, root) & files - process.mapped.keys(), UNIT)
+    reboot.update(dict.fromkeys(search.used_by_first - reboot.keys(), "the first process runs it"))
     reasons = [{"file": text(path), "reason": reboot[path]} for path in sorted(reboot)]
-    return Aftermath(_restarts(uses), reasons, _commands(files, root))
+    return Aftermath([*_restarts(search.uses), *_not_seen(search.not_seen)], reasons, _commands(files, root))
 
 
 def _restarts(uses: dict[str, _Use]) -> list[dict[str, object]]:
@@ -148,17 +222,58 @@ def _restarts(uses: dict[str, _Use]) -> list[dict[str, object]]:
     ]
 
 
-def _words(process: _Process, root: Path) -> frozenset[bytes]:
-    """Return the real paths of the files in a process's command line."""
-    return unit_files.real_paths(_read(process.place / "cmdline").split(b"\0")[:_MAX_WORDS], root)
+def _not_seen(names: list[str]) -> list[dict[str, object]]:
+    """Say which processes could not be looked at; no unit is to be restarted for that."""
+    if not names:
+        return []
+    reason = f"{NOT_SEEN} ({len(names)} in all)"
+    return [{"unit": "", "processes": names[:_MAX_FILES], "files": [], "reasons": [reason]}]
 
 
-def _modules(process: _Process, files: frozenset[bytes]) -> set[bytes]:
-    """Return the files that the interpreter which a process runs may have loaded."""
+def _waits(place: Path) -> bool:
+    """Tell whether a process waits for a disk or a server, and cannot be interrupted (proc_pid_stat(5)).
+
+    The kernel's own threads often do; they have no memory that could not be asked about.
+    """
+    fields = _read(place / "stat").rpartition(b")")[2].split()
+    is_kernel = len(fields) > 6 and fields[6].isdigit() and int(fields[6]) & _KERNEL_THREAD
+    return fields[:1] == [b"D"] and not is_kernel
+
+
+def _examined(place: Path) -> _Process | None:
+    """Return what is known of a process; `None` when reading that takes too long.
+
+    A thread that is still reading is left behind. It does not keep this process from ending.
+    """
+    found: list[_Process] = []
+    reader = threading.Thread(target=lambda: found.append(_examine(place)), daemon=True)
+    reader.start()
+    reader.join(_MAX_PROCESS_SECONDS)
+    return found[0] if found else None
+
+
+def _examine(place: Path) -> _Process:
     try:
-        program = (process.place / "exe").readlink().name
+        program = (place / "exe").readlink().name
     except OSError:
-        return set()
+        program = ""
+    unit, mapped = unit_of(_read(place / "cgroup")), mapped_files(_read(place / "maps"))
+    return _Process(place.name, _name(place), unit, mapped, _words(place), program)
+
+
+def _name(place: Path) -> str:
+    return f"{_read(place / 'comm').decode('utf-8', 'replace').strip()} ({place.name})"
+
+
+def _words(place: Path) -> list[bytes]:
+    """Return the first words of a process's command line, but none that was cut off."""
+    line = _read(place / "cmdline", _MAX_WORDS_BYTES)
+    words = line.split(b"\0")
+    return (words[:-1] if len(line) == _MAX_WORDS_BYTES else words)[:_MAX_WORDS]
+
+
+def _modules(program: str, files: frozenset[bytes]) -> set[bytes]:
+    """Return the files that an interpreter may have loaded."""
     patterns = [pattern for pattern, name in _MODULES if program.startswith(name)]
     return {path for path in files for pattern in patterns if pattern.fullmatch(path)}
 
@@ -231,10 +346,10 @@ def _processes(proc: Path) -> list[Path]:
     return sorted(found, key=lambda entry: int(entry.name))[:_MAX_PROCESSES]
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, limit: int = _MAX_BYTES) -> bytes:
     """Return what is in a file of a process; nothing when it has ended, or may not be read."""
     try:
         with path.open("rb") as stream:
-            return stream.read(_MAX_BYTES)
+            return stream.read(limit)
     except OSError:
         return b""

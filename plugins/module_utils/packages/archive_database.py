@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_database import (
     MAX_FILE_BYTES,
@@ -27,6 +27,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_fi
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import DatabaseProblem, text
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
 
+_LIST_REMEDY = "Install the same version of the package again from its .deb, then verify again"
 _REMEDY = "Take it from the package's own control archive, then verify again"
 #: dpkg keeps the content of this one in its status file.
 _NOT_COPIED = b"control"
@@ -93,6 +94,27 @@ class PackageDatabase:
                 what = f"it is not what version {package.version} of its package has"
                 problems.append(DatabaseProblem(path, what, _REMEDY))
         return problems
+
+    def compare_digests(
+        self, package: Package, made: Mapping[bytes, bytes], optional: Collection[bytes]
+    ) -> list[DatabaseProblem]:
+        """Return the problem that the list of digests is not what dpkg makes for a package which has none itself.
+
+        ``made`` is the MD5 of each regular file; the ``optional`` ones need not be in it.
+        """
+        path = self._database.info_file(package, "md5sums")
+        data = self._content(path)
+        found = parse_md5sums(data or b"\n")[0]
+        differing = [name for name in {**made, **found} if name not in optional and found.get(name) != made.get(name)]
+        if not differing:
+            return []
+        if data is None:
+            what = f"it does not exist, or cannot be read, and dpkg makes it for version {package.version}"
+        else:
+            what = (
+                f"it is not what dpkg makes for version {package.version} of its package, {text(min(differing))} first"
+            )
+        return [DatabaseProblem(path, what, _LIST_REMEDY)]
 
     def _content(self, path: str) -> bytes | None:
         try:

@@ -37,6 +37,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifes
     Recorded,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.verdict import left_out
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.workers import run_batches
 
 #: As much is downloaded by one process before it is read and deleted.
@@ -50,7 +51,10 @@ _LIST_REMEDY = "Install the same version of the package again from its .deb, the
 
 
 class Reference(NamedTuple):
-    """What one package says, or why it cannot be had. ``control`` is the SHA-256 of its control files, by name."""
+    """What one package says, or why it cannot be had. ``control`` is the SHA-256 of its control files, by name.
+
+    ``unlisted_md5`` is the MD5 of each regular file where the package has no list of them, and dpkg makes one.
+    """
 
     label: str
     unavailable: str
@@ -58,6 +62,7 @@ class Reference(NamedTuple):
     conffiles: frozenset[bytes] = frozenset()
     set_by_scripts: frozenset[SetLater] = frozenset()
     control: Mapping[bytes, bytes] = {}
+    unlisted_md5: Mapping[bytes, bytes] = {}
 
 
 class Kept:
@@ -172,7 +177,9 @@ def _read_batch(archive: Archive, packages: list[Package]) -> list[Reference]:
         members = tuple(found.members.values())
         conffiles = frozenset(found.conffiles)
         by_scripts = attributes.in_scripts(found.contents.scripts)
-        references.append(Reference(package.label, "", members, conffiles, by_scripts, found.contents.control))
+        control = found.contents.control
+        unlisted_md5 = {} if b"md5sums" in control else found.contents.members_md5
+        references.append(Reference(package.label, "", members, conffiles, by_scripts, control, unlisted_md5))
     return references
 
 
@@ -209,6 +216,8 @@ class _Composer:
         self._had.add(reference.label)
         package = self._archive.database.packages[reference.label]
         self._problems += self._archive.database.compare(package, reference.control)
+        if reference.unlisted_md5:
+            self._problems += self._compare_digests(package, reference)
         lost: list[bytes] = []
         places = [(member.path, self._archive.database.place(package, member.path)) for member in reference.members]
         for later in reference.set_by_scripts:
@@ -225,6 +234,12 @@ class _Composer:
             what = f"it lacks {len(lost)} paths of the package {reference.label}, {describe(min(lost))} first"
             file = self._archive.database.list_file(package)
             self._problems.append(DatabaseProblem(file, what, _LIST_REMEDY))
+
+    def _compare_digests(self, package: Package, reference: Reference) -> list[DatabaseProblem]:
+        """Compare the list of digests that dpkg made: of what it unpacked, and some versions leave conffiles out."""
+        filters = self._database.filters
+        optional = {path for path in reference.unlisted_md5 if left_out(path, filters)} | reference.conffiles
+        return self._archive.database.compare_digests(package, reference.unlisted_md5, optional)
 
     def _note(self, later: SetLater, places: Iterable[tuple[bytes, bytes]]) -> None:
         """Note what is set later: one path by any of its names, or those of some paths that begin like one.

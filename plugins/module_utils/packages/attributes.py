@@ -21,7 +21,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifes
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
 
 _MAX_FILE_BYTES = 1024 * 1024
-_TMPFILES = (b"/usr/lib/tmpfiles.d", b"/etc/tmpfiles.d")
+_TMPFILES = (b"/usr/lib/tmpfiles.d", b"/usr/local/lib/tmpfiles.d", b"/run/tmpfiles.d", b"/etc/tmpfiles.d")
 _CONTINUED = re.compile(rb"\\\n")
 # debhelper makes every init script executable again, which it is already; and to ask for an override sets nothing.
 _HARMLESS = re.compile(
@@ -39,10 +39,14 @@ _KEEPS = re.compile(rb"\bfor[ \t]+\w+[ \t]+in\b|(?:^|[;&|\s])\w+=|\b(?:cd|pushd)
 _OCTAL = re.compile(rb"(?<![\w./:-])[0-7]{3,5}(?![\w./:])")
 _SYMBOLIC = re.compile(rb"\b([ugoa]*)[+=]([rwxXst]+)")
 _SYMBOLIC_BITS = {b"u": stat.S_ISUID, b"g": stat.S_ISGID, b"o": stat.S_IWOTH}
+#: Type and path, and after them mode, user and group, the last of which may be left out.
 _TMPFILES_LINE = re.compile(
-    rb"^([dDevqQzZfFC])[+!=~^$-]*[ \t]+\"?(/[^\s\"%*?\[]+)([%*?\[]\S*)?\"?[ \t]+(\S+)[ \t]+(\S+)[ \t]+(\S+)",
+    rb"^([dDevqQzZfFC])[+!=~^$-]*[ \t]+\"?(/[^\s\"%*?\[]+)([%*?\[]\S*)?\"?"
+    rb"(?:[ \t]+(\S+))?(?:[ \t]+(\S+))?(?:[ \t]+(\S+))?",
     re.MULTILINE,
 )
+#: A field that says nothing: a dash, or left out.
+_UNSET = (b"-", b"")
 
 #: What a file, and a directory, gives away to others: with it a program runs as somebody else, or anybody may write.
 _DANGEROUS = stat.S_ISUID | stat.S_ISGID | stat.S_IWOTH
@@ -149,8 +153,8 @@ def _tmpfiles(tree: Tree) -> Iterator[bytes]:
 
 def _in_tmpfiles(data: bytes) -> Iterator[SetLater]:
     for kind, path, rest, mode, user, group in _TMPFILES_LINE.findall(data):
-        bits = None if mode == b"-" else _bits(mode.lstrip(b"~:"))
-        owner = (user, group) != (b"-", b"-")
+        bits = None if mode in _UNSET else _bits(mode.lstrip(b"~:"))
+        owner = user not in _UNSET or group not in _UNSET
         yield SetLater(path if rest else path.rstrip(b"/"), bool(rest), bits, owner)
         if kind == b"Z" and not rest:
             yield SetLater(path.rstrip(b"/") + b"/", True, bits, owner)

@@ -44,7 +44,12 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.reading
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.rounds import Tally, observe
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.transactions import settled
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.verdict import judge, verdict, worst_first
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.verdict import (
+    CLASSES,
+    judge,
+    verdict,
+    worst_first,
+)
 
 ARCHIVE = "archive"
 
@@ -170,15 +175,34 @@ def _read(
     if compose is not None:
         manifest = compose(tree, manifest)
     gaps = manifest.gaps + _unknown_packages(options.packages, manifest)
-    entries, excluded = _exclude(manifest.entries, options.exclude)
-    remote: list[Gap] = []
-    covered: list[Gap] = []
-    if mounts is not None:
-        entries, remote = mounts.without_remote(entries)
-        entries, covered = mounts.without_hidden(entries)
+    wanted_entries, excluded = _exclude(manifest.entries, options.exclude)
+    entries, covered = _without_covered(wanted_entries, mounts)
     manifest.taken_out = len(manifest.entries) - len(entries)
     manifest.entries = entries
-    return manifest, gaps + excluded + remote + covered
+    if covered and options.manifest_path is not None:
+        manifest.hidden = _others(wanted_entries, entries)
+    return manifest, gaps + excluded + covered
+
+
+def _without_covered(entries: list[Entry], mounts: Mounts | None) -> tuple[list[Entry], list[Gap]]:
+    """Take out the entries that lie in another host's file system, or in whose place something is mounted."""
+    if mounts is None:
+        return entries, []
+    entries, remote = mounts.without_remote(entries)
+    entries, hidden = mounts.without_hidden(entries)
+    return entries, remote + hidden
+
+
+def _others(entries: list[Entry], kept: list[Entry]) -> list[Entry]:
+    """Return the entries that were not kept; both are in the same order."""
+    others, remaining = [], iter(kept)
+    next_kept = next(remaining, None)
+    for entry in entries:
+        if entry is next_kept:
+            next_kept = next(remaining, None)
+        else:
+            others.append(entry)
+    return others
 
 
 def _archive_reference(options: Options, progress: Progress) -> Callable[[Tree, Manifest], Manifest]:
@@ -381,7 +405,12 @@ def _write_manifest(path: str | None, tree: Tree, found: Verification, options: 
     """Write what was measured of every file, where that is asked for. Returns why it could not be."""
     if path is None:
         return None
-    not_done = {gap.example for gap in found.gaps if gap.reason == "not_done"}
+    verified = witness_measure.Verified(
+        found.observations,
+        not_done={gap.example for gap in found.gaps if gap.reason == "not_done"},
+        damaged={finding.path for finding in found.findings if CLASSES[finding.category]},
+        hidden=found.manifest.hidden,
+    )
     selection = {
         "packages": sorted(options.packages),
         "exclude": sorted(exclusion.path for exclusion in options.exclude),
@@ -389,7 +418,7 @@ def _write_manifest(path: str | None, tree: Tree, found: Verification, options: 
         "reference": options.reference,
     }
     try:
-        witness_measure.write(path, tree, found.manifest, found.observations, not_done, selection)
+        witness_measure.write(path, tree, found.manifest, verified, selection)
     except OSError as error:
         return f"manifest_path {path!r} could not be written: {error.strerror}"
     return None

@@ -67,7 +67,7 @@ class Contents(NamedTuple):
     """Everything in a .deb. ``control`` maps the names of its control files to their SHA-256 in hexadecimal.
 
     ``scripts`` are the maintainer scripts that run when it is installed; ``members_md5`` holds the MD5 of each regular
-    file, where it was asked for.
+    file, where it was asked for, or the package has no list of them.
     """
 
     name: str
@@ -129,12 +129,13 @@ class VerifiedPackage:
 def read(path: str, md5: bool = False) -> Contents:
     """Read a .deb from its beginning to its end. Raises `DebError` for whatever is wrong with it, `OSError`.
 
-    With ``md5`` the MD5 of each regular file is computed too. Memory grows with the number of paths, not their size.
+    With ``md5`` the MD5 of each regular file is computed too, and so it is of a package without a list of them, for
+    which dpkg makes one. Memory grows with the number of paths, not their size.
     """
     control = _Control()
     _read_member(path, True, control.take)
     fields = (control.field("Package"), control.field("Version"), control.field("Architecture"))
-    data = _Data(md5)
+    data = _Data(md5 or b"md5sums" not in control.digests)
     _read_member(path, False, data.take)
     conffiles, complaints = parse_conffiles(control.texts.get(b"conffiles") or b"\n")
     digests, more = parse_md5sums(control.texts.get(b"md5sums") or b"\n")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a repair needs of a file system: an inode's whole metadata, its flags, exchanged names, private names.
+"""What a repair needs of a file system: whole inodes, flags, exchanged and private names, copies of what is damaged.
 
 Sources: ioctl_iflags(2), renameat2(2), xattr(7). Names are relative to the descriptor of their directory, so that
 nothing that happens to the path above them leads elsewhere.
@@ -14,11 +14,13 @@ import array
 import ctypes
 import errno
 import fcntl
+import hashlib
 import os
 import re
 import secrets
 import stat
 import struct
+from pathlib import Path
 from typing import NamedTuple
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import READ_FLAGS
@@ -28,6 +30,9 @@ APPEND_ONLY = 0x20
 
 #: Flags that a person sets with chattr(1) and that a new inode can be given; those above are refused, not kept.
 KEPT_FLAGS = 0x1 | 0x2 | 0x4 | 0x8 | 0x40 | 0x80 | 0x400 | 0x4000 | 0x8000 | 0x800000
+
+#: Where the kernel shows the descriptors of this process (proc_pid_fd(5)).
+_DESCRIPTORS = b"/proc/self/fd"
 
 #: An inode with more is no inode of an operating system's file.
 MAX_XATTRS = 256
@@ -39,6 +44,9 @@ _RENAME_NOREPLACE = 1
 _RENAME_EXCHANGE = 2
 _PRIVATE = re.compile(rb"^\..*\.ringmaster-[0-9a-f]{16}$", re.DOTALL)
 _MAX_NAME_BYTES = 255
+_BLOCK_BYTES = 4096
+_CHUNK_BYTES = 256 * 1024
+_MAX_HOLES = 1000
 
 
 class Inode(NamedTuple):
@@ -80,13 +88,16 @@ def read_inode(parent: int, name: bytes) -> Inode:
 
 def _xattrs(parent: int, name: bytes) -> dict[str, bytes]:
     # There is no call that takes a directory's descriptor and a name, but this path is one.
-    path = b"/proc/self/fd/%d/%s" % (parent, name)
+    path = b"%s/%d/%s" % (_DESCRIPTORS, parent, name)
     try:
         names = os.listxattr(path, follow_symlinks=False)[:MAX_XATTRS]
         return {each: os.getxattr(path, each, follow_symlinks=False) for each in names}
     except OSError as error:
         if error.errno in (errno.ENOTSUP, errno.ENODATA):
             return {}
+        if error.errno in (errno.ENOENT, errno.ENOTDIR) and not Path(os.fsdecode(_DESCRIPTORS)).is_dir():
+            # Not that the name is missing, which is how it would be understood.
+            raise OSError(errno.ENOSYS, "its attributes cannot be read while /proc is not mounted") from error
         raise
 
 
@@ -157,3 +168,45 @@ def sync_directory(parent: int) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def copy_readable(source: int, target: int, size: int) -> tuple[str, list[list[int]]]:
+    """Copy so many bytes; what cannot be read becomes a hole. Raises `OSError` for what cannot be written.
+
+    Returns the SHA-256 of the copy, and offset and length in bytes of each part that cannot be read.
+    """
+    hasher = hashlib.sha256()
+    holes: list[list[int]] = []
+    offset = 0
+    while offset < size:
+        wanted = min(_CHUNK_BYTES, size - offset)
+        try:
+            chunk = os.pread(source, wanted, offset)
+        except OSError:
+            wanted = min(_BLOCK_BYTES - offset % _BLOCK_BYTES, wanted)
+            try:
+                chunk = os.pread(source, wanted, offset)
+            except OSError:
+                _add_hole(holes, offset, wanted)
+                chunk = bytes(wanted)
+        if not chunk:
+            break
+        hasher.update(chunk)
+        if chunk.strip(b"\0"):
+            _write_at(target, chunk, offset)
+        offset += len(chunk)
+    os.ftruncate(target, offset)
+    return hasher.hexdigest(), holes
+
+
+def _write_at(target: int, chunk: bytes, offset: int) -> None:
+    left = memoryview(chunk)
+    while left:
+        left = left[os.pwrite(target, left, offset + len(chunk) - len(left)) :]
+
+
+def _add_hole(holes: list[list[int]], offset: int, length: int) -> None:
+    if holes and sum(holes[-1]) == offset:
+        holes[-1][1] += length
+    elif len(holes) < _MAX_HOLES:
+        holes.append([offset, length])

@@ -151,6 +151,8 @@ class Manifest:
     state_file: str = ""
     #: How many entries were taken out again because they are not to be looked at; each is a gap.
     taken_out: int = 0
+    #: Of these, the entries that mounts cover, for a witness that is to be written.
+    hidden: list[Entry] = dataclasses.field(default_factory=list)
 
 
 class Metadata(NamedTuple):

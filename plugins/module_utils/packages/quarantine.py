@@ -20,7 +20,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import re
@@ -32,6 +31,7 @@ from typing import NamedTuple
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import WebopsError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.inode import (
     Inode,
+    copy_readable,
     read_inode,
     rename_to_free_name,
     sync_directory,
@@ -51,11 +51,10 @@ RECORDS = b"records.jsonl"
 #: What one run keeps at most; more of a system than that is not repaired file by file.
 MAX_BYTES = 4 * 1024**3
 MAX_RECORDS_BYTES = 64 * 1024 * 1024
+#: What must stay free beside what is kept: databases and logs are on the same file system.
+SPARE_BYTES = 64 * 1024 * 1024
 
 _RUN = re.compile(rb"^\d{8}T\d{6}Z(?:-\d+)?$")
-_BLOCK_BYTES = 4096
-_CHUNK_BYTES = 256 * 1024
-_MAX_HOLES = 1000
 _PARENTS = (b"ringmaster", b"quarantine")
 
 
@@ -93,6 +92,8 @@ class Quarantine:
         self._number = 0
         self._kept: dict[tuple[int, int], str] = {}
         self.path: str | None = None
+        #: Whether triggers were put off and have not been run.
+        self.triggers_put_off = False
 
     def keep(self, path: bytes, with_content: bool = True) -> dict[str, object]:
         """Keep a copy of what is at a path, if anything is, or of its metadata alone; returns its record.
@@ -101,13 +102,9 @@ class Quarantine:
         copy cannot be made; what cannot be read of a damaged file is left out, and the record says where.
         """
         self._open()
-        directory, _slash, name = path.rpartition(b"/")
         walk = DirectoryWalk(self._tree)
         try:
-            parent = walk.enter(directory)
-            record = self._copied(path, parent, name, with_content)
-        except (FileNotFoundError, NotADirectoryError):
-            record = {**_named(path), "type": "missing"}
+            record = self._copied(path, walk, with_content)
         except OSError as error:
             raise _cannot_keep(path, error) from error
         finally:
@@ -116,11 +113,12 @@ class Quarantine:
         return record
 
     def keep_if_possible(self, path: bytes) -> None:
-        """Keep a copy of what is at a path, or a record of why there is none. Raises `OSError` when neither can be."""
+        """Keep a copy of what is at a path, or a record of why there is none, if that can be."""
         try:
             self.keep(path)
         except QuarantineError as error:
-            self._record({**_named(path), "not_kept": error.reason})
+            with contextlib.suppress(QuarantineError):
+                self._record({**_named(path), "not_kept": error.reason})
 
     def require_movable(self, path: bytes, parent: int, name: bytes) -> None:
         """Refuse a directory that `move` could not move as a whole. Raises `NotMovableError`, `QuarantineError`."""
@@ -149,8 +147,15 @@ class Quarantine:
                 reason = "it is a directory that the kernel moves no further than its own mount"
                 raise _not_movable(path, reason) from error
             raise _cannot_keep(path, error) from error
-        sync_directory(self._files)
-        self._record({**_named(path), **_described(metadata), "kept": f"files/{kept.decode()}"})
+        try:
+            sync_directory(self._files)
+            self._record({**_named(path), **_described(metadata), "kept": f"files/{kept.decode()}"})
+        except (OSError, QuarantineError) as error:
+            # What no record names would not be found again.
+            os.rename(kept, name, src_dir_fd=self._files, dst_dir_fd=parent)
+            if isinstance(error, OSError):
+                raise _cannot_keep(path, error) from error
+            raise
         return kept
 
     def move_back(self, path: bytes, kept: bytes) -> None:
@@ -176,8 +181,10 @@ class Quarantine:
 
     def note_triggers(self) -> None:
         """Record that triggers are put off, before the first of them is. Raises `QuarantineError`."""
-        self._open()
-        self._record({"triggers": "put off"})
+        if not self.triggers_put_off:
+            self._open()
+            self._record({"triggers": "put off"})
+            self.triggers_put_off = True
 
     def note_names(self, paths: Sequence[bytes]) -> None:
         """Record that paths are to be names of one file, before the first of them is. Raises `QuarantineError`."""
@@ -185,11 +192,14 @@ class Quarantine:
         self._record({"names_b64": [base64.b64encode(path).decode() for path in paths]})
 
     def finish(self) -> None:
-        """Say that the run came to its end, so that nobody looks for what it left."""
+        """Say that the run came to its end, so that nobody looks for what it left. Raises `QuarantineError`."""
         if self._run >= 0:
-            with contextlib.suppress(FileExistsError):
-                _create(self._run, b"finished")
-            sync_directory(self._run)
+            try:
+                with contextlib.suppress(FileExistsError):
+                    _create(self._run, b"finished")
+                sync_directory(self._run)
+            except OSError as error:
+                raise _not_written(error) from error
 
     def is_run(self, name: bytes) -> bool:
         """Tell whether this is the run of a name."""
@@ -218,9 +228,14 @@ class Quarantine:
             raise _cannot_keep(DIRECTORY, error) from error
         self.path = text(DIRECTORY + b"/" + name)
 
-    def _copied(self, path: bytes, parent: int, name: bytes, with_content: bool) -> dict[str, object]:
-        """Copy what is at a name, and describe it."""
-        metadata = read_inode(parent, name)
+    def _copied(self, path: bytes, walk: DirectoryWalk, with_content: bool) -> dict[str, object]:
+        """Copy what is at a path, and describe it. Raises `OSError`."""
+        directory, _slash, name = path.rpartition(b"/")
+        try:
+            parent = walk.enter(directory)
+            metadata = read_inode(parent, name)
+        except (FileNotFoundError, NotADirectoryError):
+            return {**_named(path), "type": "missing"}
         record = {**_named(path), **_described(metadata)}
         if stat.S_ISLNK(metadata.mode):
             record["target"] = text(os.readlink(name, dir_fd=parent))
@@ -240,7 +255,7 @@ class Quarantine:
         try:
             target = _create(self._files, kept, close=False)
             try:
-                digest, holes = _copy(source, target, metadata.size)
+                digest, holes = copy_readable(source, target, metadata.size)
                 os.fsync(target)
             finally:
                 os.close(target)
@@ -254,8 +269,9 @@ class Quarantine:
         record["kept"] = self._kept[key] = f"files/{kept.decode()}"
 
     def _require_space(self, path: bytes, size: int) -> None:
-        free = os.fstatvfs(self._files)
-        if size > self._bytes_left or size > free.f_bavail * free.f_frsize:
+        status = os.fstatvfs(self._files)
+        is_too_full = size > 0 and size + SPARE_BYTES > status.f_bavail * status.f_frsize
+        if size > self._bytes_left or is_too_full:
             raise QuarantineError(
                 text(path),
                 f"its {size} bytes are more than the quarantine may take",
@@ -267,15 +283,17 @@ class Quarantine:
         return b"%06d" % self._number
 
     def _record(self, record: dict[str, object]) -> None:
-        """Append a record, durably."""
+        """Append a record, durably, or nothing. Raises `QuarantineError`."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(RECORDS, flags, 0o600, dir_fd=self._run)
         try:
-            os.write(descriptor, json.dumps(record).encode() + b"\n")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        sync_directory(self._run)
+            descriptor = os.open(RECORDS, flags, 0o600, dir_fd=self._run)
+            try:
+                _append(descriptor, json.dumps(record).encode() + b"\n")
+            finally:
+                os.close(descriptor)
+            sync_directory(self._run)
+        except OSError as error:
+            raise _not_written(error) from error
 
 
 def unfinished(tree: Tree) -> list[Unfinished]:
@@ -289,22 +307,23 @@ def unfinished(tree: Tree) -> list[Unfinished]:
     try:
         runs = sorted(name for name in map(os.fsencode, _names(base)) if _RUN.match(name))
         return [_unfinished(base, run) for run in runs if not _is_finished(base, run)]
+    except OSError as error:
+        raise _not_readable(DIRECTORY, error) from error
     finally:
         os.close(base)
 
 
 def mark_finished(tree: Tree, run: bytes) -> None:
-    """Say that what a killed run left has been cleared away."""
-    base = _open_base(tree, make=False)
+    """Say that what a killed run left has been cleared away. Raises `QuarantineError`."""
     try:
-        descriptor = os.open(run, DIRECTORY_FLAGS, dir_fd=base)
+        base = _open_base(tree, make=False)
         try:
             with contextlib.suppress(FileExistsError):
-                _create(descriptor, b"finished")
+                _create(base, run + b"/finished")
         finally:
-            os.close(descriptor)
-    finally:
-        os.close(base)
+            os.close(base)
+    except OSError as error:
+        raise _not_written(error) from error
 
 
 def _is_finished(base: int, run: bytes) -> bool:
@@ -316,13 +335,15 @@ def _is_finished(base: int, run: bytes) -> bool:
 
 
 def _unfinished(base: int, run: bytes) -> Unfinished:
-    """Read what a run has recorded; a line cut off by its death is no record."""
+    """Read what a run has recorded; a line cut off by its death is no record. Raises `QuarantineError`."""
+    name = run + b"/" + RECORDS
     try:
-        descriptor = os.open(run + b"/" + RECORDS, READ_FLAGS, dir_fd=base)
-    except OSError:
+        with os.fdopen(os.open(name, READ_FLAGS, dir_fd=base), "rb") as stream:
+            lines = stream.read(MAX_RECORDS_BYTES).split(b"\n")[:-1]
+    except FileNotFoundError:
         return Unfinished(run, (), (), ())
-    with os.fdopen(descriptor, "rb") as stream:
-        lines = stream.read(MAX_RECORDS_BYTES).split(b"\n")[:-1]
+    except OSError as error:
+        raise _not_readable(DIRECTORY + b"/" + name, error) from error
     directories: dict[bytes, None] = {}
     held: list[str] = []
     names: list[tuple[bytes, ...]] = []
@@ -391,37 +412,19 @@ def _create(parent: int, name: bytes, close: bool = True) -> int:
     return descriptor
 
 
-def _copy(source: int, target: int, size: int) -> tuple[str, list[list[int]]]:
-    """Copy so many bytes. Returns their SHA-256, and offset and length of each part that cannot be read (a hole)."""
-    hasher = hashlib.sha256()
-    holes: list[list[int]] = []
-    offset = 0
-    while offset < size:
-        wanted = min(_CHUNK_BYTES, size - offset)
-        try:
-            chunk = os.pread(source, wanted, offset)
-        except OSError:
-            wanted = min(_BLOCK_BYTES - offset % _BLOCK_BYTES, wanted)
-            try:
-                chunk = os.pread(source, wanted, offset)
-            except OSError:
-                _add_hole(holes, offset, wanted)
-                chunk = bytes(wanted)
-        if not chunk:
-            break
-        hasher.update(chunk)
-        if chunk.strip(b"\0"):
-            os.pwrite(target, chunk, offset)
-        offset += len(chunk)
-    os.ftruncate(target, offset)
-    return hasher.hexdigest(), holes
-
-
-def _add_hole(holes: list[list[int]], offset: int, length: int) -> None:
-    if holes and sum(holes[-1]) == offset:
-        holes[-1][1] += length
-    elif len(holes) < _MAX_HOLES:
-        holes.append([offset, length])
+def _append(descriptor: int, line: bytes) -> None:
+    """Write the whole of a line at the end of a file, durably, or nothing of it. Raises `OSError`."""
+    before = os.fstat(descriptor).st_size
+    try:
+        left = memoryview(line)
+        while left:
+            left = left[os.write(descriptor, left) :]
+        os.fsync(descriptor)
+    except OSError:
+        # The next line must not be joined to a part of this one.
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, before)
+        raise
 
 
 def _named(path: bytes) -> dict[str, object]:
@@ -452,6 +455,22 @@ def _cannot_keep(path: bytes, error: OSError) -> QuarantineError:
         text(path),
         f"it cannot be kept in the quarantine ({error.strerror})",
         f"Look at {text(DIRECTORY)} and the room on its file system, or move the damaged file away by hand",
+    )
+
+
+def _not_written(error: OSError) -> QuarantineError:
+    return QuarantineError(
+        text(DIRECTORY),
+        f"the records of a repair cannot be written ({error.strerror})",
+        "Look at it and the room on its file system, then repair again",
+    )
+
+
+def _not_readable(path: bytes, error: OSError) -> QuarantineError:
+    return QuarantineError(
+        text(path),
+        f"what a repair that was killed has recorded cannot be read ({error.strerror})",
+        "Look into the kernel's log; save what can be read, move its directory away, and repair again",
     )
 
 

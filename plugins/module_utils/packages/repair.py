@@ -29,6 +29,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifes
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_order import (
     DIRECTORIES,
+    installation_stage,
     rank,
     stage,
 )
@@ -172,12 +173,11 @@ def _by_path(findings: Iterable[Finding], entries: Mapping[bytes, Entry]) -> lis
 
 def installation(label: str, reference: VerifiedPackage, paths: list[bytes], why: str) -> Step:
     """Return the step that installs a package again, over the paths that are damaged."""
-    places = [stage(path, label) for path in paths] or [stage(b"", label)]
     return Step(
         INSTALL_PACKAGE,
         label.encode(),
         label,
-        min(places, key=lambda name: rank(name, label)),
+        installation_stage(paths, label),
         why,
         reference.source,
         reference.trust,

@@ -17,7 +17,9 @@ TOOLCHAIN = "toolchain"
 BOOT = "boot"
 LIBRARIES = "libraries"
 REST = "rest"
-STAGES = (DIRECTORIES, ACCOUNTS, ARCHIVE, DATABASE, TOOLCHAIN, BOOT, LIBRARIES, REST)
+#: A kernel's package has an initramfs made at once, which copies what is on the disk by then.
+KERNEL = "kernel"
+STAGES = (DIRECTORIES, ACCOUNTS, ARCHIVE, DATABASE, TOOLCHAIN, BOOT, LIBRARIES, REST, KERNEL)
 
 _ACCOUNTS = re.compile(
     rb"/etc/(?:passwd|group|shadow|gshadow|fstab|nsswitch\.conf|resolv\.conf|hosts)|/usr/share/base-passwd/"
@@ -30,6 +32,7 @@ _BOOT_PACKAGES = re.compile(
     r"systemd.*|libsystemd.*|udev|libudev.*|init|sysvinit.*|kmod|libkmod.*|dbus.*|libdbus.*|initramfs-tools.*|dracut.*"
     r"|linux-(?:image|modules|signed).*|kernel.*|grub.*|shim.*|mount|util-linux"
 )
+_KERNEL_PACKAGES = re.compile(r"linux-image.*")
 _LIBRARY = re.compile(rb".*/lib[^/]*/.*\.so(?:\.[^/]*)?", re.DOTALL)
 
 #: What unpacks packages and runs this repair, each after what it needs itself.
@@ -60,6 +63,13 @@ def stage(path: bytes, package: str) -> str:
     if _BOOT.match(path) or _BOOT_PACKAGES.fullmatch(name):
         return BOOT
     return LIBRARIES if _LIBRARY.fullmatch(path) else REST
+
+
+def installation_stage(paths: list[bytes], package: str) -> str:
+    """Return the stage to which the installation of a package belongs over paths that are damaged."""
+    if _KERNEL_PACKAGES.fullmatch(package.partition(":")[0]):
+        return KERNEL
+    return min((stage(path, package) for path in paths or [b""]), key=lambda name: rank(name, package))
 
 
 def rank(stage_name: str, package: str) -> tuple[int, int]:

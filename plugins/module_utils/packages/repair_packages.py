@@ -31,6 +31,7 @@ from types import FrameType
 from typing import NamedTuple
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import commands
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.aftermath import is_in_initramfs
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.database_locks import DatabaseLocks
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import VerifiedPackage
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import DIRECTORY, text
@@ -135,7 +136,6 @@ class PackageRepair:
         self._locks = locks
         self._facts = facts
         self._to_inherit = to_inherit
-        self._triggers_put_off = False
 
     def perform(self, step: Step, reference: VerifiedPackage) -> None:
         """Install the package of a step.
@@ -155,9 +155,7 @@ class PackageRepair:
 
     def _install(self, step: Step, reference: VerifiedPackage) -> None:
         held = step.package in held_packages(self._tree)
-        if not self._triggers_put_off:
-            self._quarantine.note_triggers()
-            self._triggers_put_off = True
+        self._quarantine.note_triggers()
         if held:
             self._quarantine.note_held(step.package)
         with _interruptions_deferred():
@@ -173,13 +171,22 @@ class PackageRepair:
 
     def expect_triggers(self) -> None:
         """Take over the triggers that a run which was killed has put off."""
-        self._triggers_put_off = True
+        self._quarantine.note_triggers()
 
-    def run_triggers(self) -> None:
-        """Run the triggers that were put off, if any were. Raises `InstallationError` and `LockedError`."""
-        if not self._triggers_put_off:
+    def run_triggers(self, damaged: Sequence[bytes]) -> None:
+        """Run the triggers that were put off, if any were.
+
+        ``damaged`` are paths that stay damaged: no initramfs is made of them. Raises `InstallationError` and
+        `LockedError`.
+        """
+        if not self._quarantine.triggers_put_off:
             return
         if with_pending_triggers(self._tree) & _INITRAMFS_MAKERS:
+            copied = sorted(path for path in damaged if is_in_initramfs(path))
+            if copied:
+                reason = f"they are not run, since an initramfs would be made of what is damaged: {text(copied[0])}"
+                remedy = "Make these files good first, and then repair again, or run dpkg --configure --pending"
+                raise InstallationError("triggers of packages", f"{reason} ({len(copied)} files)", remedy)
             self._keep_initramfs()
         with _interruptions_deferred(), self._locks.lent():
             ended = self._run(_RUN_TRIGGERS)
@@ -187,7 +194,7 @@ class PackageRepair:
             reason = f"dpkg {' '.join(_RUN_TRIGGERS)} ended with status {ended.status}: {ended.said}"
             remedy = "Mend what it complains of, then run dpkg --configure --pending"
             raise InstallationError("triggers", reason, remedy)
-        self._triggers_put_off = False
+        self._quarantine.triggers_put_off = False
 
     def _keep_initramfs(self) -> None:
         """Keep what is made anew; it is no reason to leave a system half-configured that there is no room for that."""

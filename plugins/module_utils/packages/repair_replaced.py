@@ -38,6 +38,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifes
     Recorded,
     text,
 )
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.mounts import read_mounts
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.properties import differences
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import (
     INSTALL_PACKAGE,
@@ -59,6 +60,8 @@ _WITH_CONTENT = frozenset(
 _KERNEL = re.compile(rb"/boot/vmlinuz-(?P<release>[^/]+)")
 #: Attributes that a new file has of its own, whatever the old one had.
 _SYSTEM_ATTRIBUTES = ("security.selinux", "security.ima", "security.evm", "trusted.overlay.")
+#: What is in memory alone is gone at the next start, and nobody misses a directory there or minds one.
+_IN_MEMORY = frozenset(("ramfs", "tmpfs"))
 _CHUNK_BYTES = 256 * 1024
 
 
@@ -111,9 +114,20 @@ def with_replaced(tree: Tree, step: Step, facts: repair.Facts) -> Step:
     before = {
         **step.before,
         "replaced": [f"{text(each.path)} ({', '.join(each.differences)})" for each in besides],
-        "size": sum(each.size for each in found),
+        "size": _kept_bytes(tree, damaged, found),
     }
     return step._replace(before=before)
+
+
+def _kept_bytes(tree: Tree, damaged: frozenset[bytes], found: list[Replaced]) -> int:
+    """Return how much is kept: all content of what is damaged, and of the rest that which is replaced."""
+    walk = DirectoryWalk(tree)
+    try:
+        inodes = [_inode(path, walk) for path in sorted(damaged)]
+    finally:
+        walk.close()
+    besides = sum(each.size for each in found if each.path not in damaged)
+    return besides + sum(inode.size for inode in inodes if inode is not None and stat.S_ISREG(inode.mode))
 
 
 def replaced_by(tree: Tree, label: str, facts: repair.Facts) -> list[Replaced]:
@@ -157,6 +171,7 @@ class _Comparison:
         self.reference = reference
         self.facts = facts
         self.accounts = read_accounts(tree)
+        self.mounts = read_mounts(tree)
         self.conffiles = frozenset(reference.conffiles)
 
     def compare(self) -> Iterator[Replaced]:
@@ -167,10 +182,12 @@ class _Comparison:
                 self._require_near(path)
                 entry = self.facts.entries.get(path)
                 if listed in self.conffiles:
+                    self._require_not_mounted(path)
                     self._require_no_directory(path, walk)
                 elif not self._is_taken_over(member, entry):
                     yield from self._compared(path, member, entry, walk)
             for path in self._initramfs():
+                self._require_near(path)
                 inode = _inode(path, walk)
                 if inode is not None:
                     yield Replaced(path, path, ("made_anew",), inode.size)
@@ -187,9 +204,19 @@ class _Comparison:
 
     def _require_near(self, path: bytes) -> None:
         """Refuse a package with a path where nobody looks, because whoever serves it may never answer."""
-        if self.tree.avoided and path.startswith(self.tree.avoided):
+        if self.tree.avoided and (path + b"/").startswith(self.tree.avoided):
             reason = f"{text(path)} is on a file system of another host or a process, and was not looked at"
             raise RepairError(self.label, reason, "Repair it by hand")
+
+    def _require_not_mounted(self, path: bytes, is_new_directory: bool = False) -> None:
+        """Refuse a package that would be written over what somebody has mounted where its files belong."""
+        mount = self.mounts.hiding(path) if self.mounts is not None else None
+        if mount is not None and not (is_new_directory and mount.kind in _IN_MEMORY):
+            reason = (
+                f"installing it would write to {text(path)}, and what is mounted at {text(mount.path)} ({mount.kind}) "
+                "is not the package's"
+            )
+            raise RepairError(self.label, reason, "Unmount it for as long as the repair takes, or repair by hand")
 
     def _require_no_directory(self, path: bytes, walk: DirectoryWalk) -> None:
         """Refuse what dpkg gives up half-way through the package."""
@@ -211,21 +238,31 @@ class _Comparison:
 
     def _compared(self, path: bytes, member: Member, entry: Entry | None, walk: DirectoryWalk) -> Iterator[Replaced]:
         inode = _inode(path, walk)
+        if self._is_left(path, member, inode):
+            return
+        self._require_not_mounted(path, is_new_directory=inode is None and member.kind == DIRECTORY)
         if inode is None:
-            if not left_out(member.path, self.facts.filters):
-                yield Replaced(path, member.path, ("missing",), 0)
-        elif not self._is_left(path, member, inode):
+            yield Replaced(path, member.path, ("missing",), 0)
+            return
+        try:
             found = self._differences(path, member, entry, inode, walk)
-            if found:
-                size = inode.size if stat.S_ISREG(inode.mode) and not _WITH_CONTENT.isdisjoint(found) else 0
-                yield Replaced(path, member.path, tuple(found), size)
+        except OSError as error:
+            raise _not_seen(path, error) from error
+        if found:
+            size = inode.size if stat.S_ISREG(inode.mode) and not _WITH_CONTENT.isdisjoint(found) else 0
+            yield Replaced(path, member.path, tuple(found), size)
 
-    def _is_left(self, path: bytes, member: Member, inode: Inode) -> bool:
-        """Tell whether dpkg leaves a directory, or a link to one, as it is."""
+    def _is_left(self, path: bytes, member: Member, inode: Inode | None) -> bool:
+        """Tell whether dpkg leaves a path as it is: what it leaves out, a directory, or a link to one."""
+        if inode is None:
+            return left_out(member.path, self.facts.filters)
         if stat.S_ISDIR(inode.mode):
             return member.kind in (DIRECTORY, SYMLINK)
-        is_link = stat.S_ISLNK(inode.mode)
-        return member.kind == DIRECTORY and is_link and self.tree.is_directory(self.tree.resolve(path))
+        if member.kind != DIRECTORY or not stat.S_ISLNK(inode.mode):
+            return False
+        target = self.tree.resolve(path)
+        self._require_near(target)
+        return self.tree.is_directory(target)
 
     def _differences(
         self, path: bytes, member: Member, entry: Entry | None, inode: Inode, walk: DirectoryWalk
@@ -262,15 +299,19 @@ def _recorded(member: Member, entry: Entry | None) -> Recorded:
 
 
 def _inode(path: bytes, walk: DirectoryWalk) -> Inode | None:
-    """Return what the inode of a path says; `None` when nothing is there."""
+    """Return what the inode of a path says; `None` when nothing is there. Raises `RepairError`."""
     directory, _slash, name = path.rpartition(b"/")
     try:
         return read_inode(walk.enter(directory), name)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        reason = f"what is there cannot be looked at ({error.strerror})"
-        raise RepairError(text(path), reason, "Look into the kernel's log, then repair again") from error
+        raise _not_seen(path, error) from error
+
+
+def _not_seen(path: bytes, error: OSError) -> RepairError:
+    reason = f"what is there cannot be looked at ({error.strerror})"
+    return RepairError(text(path), reason, "Look into the kernel's log, then repair again")
 
 
 def _has_content(parent: int, name: bytes, inode: Inode, member: Member) -> bool:

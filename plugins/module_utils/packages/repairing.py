@@ -80,6 +80,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.system_
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.transactions import stamp
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.verdict import CLASSES
 
 __all__ = ["RepairOptions", "repair"]
 
@@ -102,7 +103,7 @@ def repair(options: RepairOptions) -> dict[str, Any]:
             # Only now the database says what else is damaged.
             with done.kept():
                 attempt = _together(attempt, _attempt(options, quarantine, done))
-        if not done.unfinished:
+        if not done.unfinished and not quarantine.triggers_put_off:
             with done.kept():
                 quarantine.finish()
         if done.changed:
@@ -138,11 +139,13 @@ def _attempt(options: RepairOptions, quarantine: Quarantine, done: Done) -> Atte
             health = _health(tree, before, plan, facts)
             done.complaints += source.complaints
             killed = [run for run in unfinished(tree) if not quarantine.is_run(run.run)]
-            if (plan.steps or killed) and not options.dry_run and not health.refusals:
+            if (plan.steps or killed or quarantine.triggers_put_off) and not options.dry_run and not health.refusals:
                 now = [step for step in plan.steps if step.stage == DATABASE] or plan.steps
                 work = _Work(tree, options, facts, frozenset(before.manifest.installed), done)
                 with done.kept():
-                    work.do(now, before_all, quarantine, source.to_inherit())
+                    # Only what comes last knows what stays damaged.
+                    left = [each.path for each in plan.not_repaired if CLASSES.get(each.category)]
+                    work.do(now, left if now is plan.steps else None, before_all, quarantine, source.to_inherit())
     finally:
         tree.close()
     return Attempt(before, plan, health)
@@ -256,11 +259,12 @@ class _Work:
     def do(
         self,
         steps: list[Step],
+        left: list[bytes] | None,
         verified: tuple[object, ...],
         quarantine: Quarantine,
         to_inherit: tuple[int, ...],
     ) -> None:
-        """Do steps under the package manager's locks."""
+        """Do steps under the package manager's locks; ``left`` are paths that stay damaged, `None` if more comes."""
         if stamp(self.tree) == verified and make_locks(self.tree, DPKG_LOCKS):
             verified = stamp(self.tree)  # Nobody else was at work: whoever is has made its lock.
         with DatabaseLocks(self.tree, DPKG_LOCKS) as locks:
@@ -270,7 +274,7 @@ class _Work:
                 )
             packages = PackageRepair(self.tree, quarantine, locks, self.facts, to_inherit)
             self._finish_killed_runs(quarantine, packages)
-            self._steps(steps, FileRepair(self.tree, quarantine), packages)
+            self._steps(steps, left, FileRepair(self.tree, quarantine), packages)
 
     def _finish_killed_runs(self, quarantine: Quarantine, packages: PackageRepair) -> None:
         """Clear away what runs that were killed have left, and hold what they had to hold again."""
@@ -286,7 +290,11 @@ class _Work:
         self.done.changed = self.done.changed or bool(removed)
         self.done.leftovers += removed
 
-    def _steps(self, steps: list[Step], files: FileRepair, packages: PackageRepair) -> None:
+    def _not_done(self) -> list[bytes]:
+        """Return the paths of the steps that were not done."""
+        return [path for one in self.done.outcomes if one.status != "done" for path in paths_of(one.step)]
+
+    def _steps(self, steps: list[Step], left: list[bytes] | None, files: FileRepair, packages: PackageRepair) -> None:
         pending = list(steps)
         while pending and not self.done.stopped:
             begun = len(self.done.outcomes)
@@ -301,9 +309,9 @@ class _Work:
                 self.done.replaced |= self._replaced(step)
                 self.done.outcomes.append(Outcome(step, "done"))
         self.done.outcomes += [Outcome(each, "not_done", "an earlier step failed") for each in pending]
-        if not self.done.unfinished:
+        if not self.done.unfinished and left is not None:
             with self.done.kept():
-                packages.run_triggers()
+                packages.run_triggers([*left, *self._not_done()])
 
     def _failed(self, step: Step, error: Exception, pending: list[Step]) -> None:
         """Go on after a step that left everything as it was; after every other stop, since nobody knows what is."""

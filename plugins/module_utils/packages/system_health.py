@@ -20,6 +20,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.disk_he
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import FILE, text
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.mounts import Mount, Mounts, read_mounts
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.quarantine import DIRECTORY as QUARANTINE
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.quarantine import SPARE_BYTES
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import (
     INSTALL_PACKAGE,
     SET_METADATA,
@@ -106,8 +107,9 @@ def _mounts(tree: Tree, plan: Plan, read_errors: Mapping[bytes, int], sys: Path)
     """Refuse file systems that are read-only, or an image, or whose kernel, disk or content reports errors."""
     mounts = read_mounts(tree)
     if mounts is None:
-        unknown = "the health of file systems and disks is not known: there is no /proc to ask"
-        return Health(disk_health.of_reading(read_errors, "the root"), [unknown])
+        reason = "what is mounted, and how its disks are, is not known: there is no /proc to ask"
+        blind = Refusal(reason, "Mount /proc where the repair runs (mount -t proc proc /proc), and repair again")
+        return Health([blind, *disk_health.of_reading(read_errors, "the root")], [])
     health = Health([], [])
     errors: dict[Mount | None, dict[bytes, int]] = {}
     for path, number in read_errors.items():
@@ -172,6 +174,15 @@ def _space(tree: Tree, plan: Plan, references: Mapping[str, VerifiedPackage | st
 
     Packages that were fetched are there already, and leave so much less.
     """
+    try:
+        return _too_full(tree, plan, references)
+    except OSError as error:
+        reason = f"how much room there is for the repair cannot be told ({error.strerror})"
+        return [Refusal(reason, "Look into the kernel's log, then repair again")]
+
+
+def _too_full(tree: Tree, plan: Plan, references: Mapping[str, VerifiedPackage | str]) -> list[Refusal]:
+    """Return the file systems with too little room. Raises `OSError`."""
     needed: dict[int, list[int]] = {}
     places: dict[int, bytes] = {}
     for number, sizes in enumerate((_written(tree, plan, references), _kept(tree, plan))):
@@ -183,11 +194,12 @@ def _space(tree: Tree, plan: Plan, references: Mapping[str, VerifiedPackage | st
     found = []
     for device, (written, kept) in needed.items():
         status = os.statvfs(places[device])
-        free, wanted = status.f_bavail * status.f_frsize, ROOM_FACTOR * (written + kept)
+        free, used = status.f_bavail * status.f_frsize, written + kept
+        wanted = max(ROOM_FACTOR * used, used + SPARE_BYTES if kept else 0)
         if free < wanted:
             reason = (
                 f"the file system of {text(places[device])} has not {wanted} bytes left for the repair, but {free}: "
-                f"{written} are written, {kept} are kept in the quarantine, and as many must remain"
+                f"{written} are written, {kept} are kept in the quarantine, and {wanted - used} must remain"
             )
             found.append(Refusal(reason, f"Make room for {wanted - free} bytes on it first"))
     return found
@@ -207,14 +219,13 @@ def _written(tree: Tree, plan: Plan, references: Mapping[str, VerifiedPackage | 
 
 
 def _kept(tree: Tree, plan: Plan) -> Iterator[tuple[bytes, int]]:
-    """Yield what the quarantine keeps of what is at the paths of the steps now."""
-    paths = {
-        path
-        for step in plan.steps
-        if step.kind != SET_METADATA
-        for path in (step.path, *step.damaged)
-        if path.startswith(b"/")
-    }
+    """Yield what the quarantine keeps: with a package all that it replaces, else what is at the paths of the steps."""
+    for step in plan.steps:
+        size = step.before.get("size")
+        if step.kind == INSTALL_PACKAGE and isinstance(size, int):
+            yield QUARANTINE, size
+    alone = (step for step in plan.steps if step.kind not in (SET_METADATA, INSTALL_PACKAGE))
+    paths = {path for step in alone for path in (step.path, *step.damaged) if path.startswith(b"/")}
     for path in paths:
         try:
             status = os.lstat(tree.root + tree.locate(path))

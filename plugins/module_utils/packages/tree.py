@@ -18,6 +18,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.errors import In
 
 #: As many links on one path as the kernel follows (path_resolution(7)).
 MAX_LINKS = 40
+MAX_PATH_BYTES = 4096
 
 #: Never follow a link, never wait for the writer of a FIFO, never leave the descriptor to a child.
 READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -80,7 +81,10 @@ class Tree:
         return path if known == directory else known + b"/" + name
 
     def resolve(self, path: bytes) -> bytes:
-        """Return a path without links in it, its last component included; a path that is a loop comes back as it is."""
+        """Return a path without links in it, its last component included.
+
+        One that is a loop, or becomes longer than the kernel takes (path_resolution(7)), comes back as it is.
+        """
         resolved = b""
         links = 0
         pending = path.split(b"/")[::-1]
@@ -92,6 +96,8 @@ class Tree:
                 resolved = resolved.rpartition(b"/")[0]
                 continue
             candidate = resolved + b"/" + name
+            if len(candidate) > MAX_PATH_BYTES:
+                return path
             target = self._target(candidate)
             if target is None:
                 resolved = candidate

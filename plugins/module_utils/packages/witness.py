@@ -59,6 +59,9 @@ MAX_FILES = 10_000_000
 #: Unpacked; a million files take less than a tenth of it.
 MAX_BYTES = 4 * 1024**3
 
+#: Who has diverted a path, where that is the administrator (dpkg-divert(1)).
+LOCAL = ":"
+
 # Of digests nothing is gained by pressing harder.
 _COMPRESSION = 6
 
@@ -68,7 +71,8 @@ class Measured(NamedTuple):
 
     ``file_type`` may also be `MISSING` or `NOT_VERIFIED`; then nothing else is known. ``digest`` is that of the content
     of a regular file, in hexadecimal, by the algorithm that the entry names, SHA-256 where it names none; `None` where
-    it was not read. ``modified`` is in seconds since 1970. ``sound`` tells whether everything is as its packages say.
+    it was not read. ``modified`` is in seconds since 1970. ``sound`` tells whether everything that was looked at is as
+    its packages say.
     """
 
     number: int
@@ -120,6 +124,8 @@ def records(manifest: Manifest, measured: Iterable[Measured]) -> Iterator[dict[s
             line.update(_seen(entry, found))
         if entry.kind == CONFFILE:
             line["conffile"] = True
+        if is_label(entry.diverted_by) and entry.diverted_by != LOCAL:
+            line["diverted_by"] = entry.diverted_by
         yield line
 
 

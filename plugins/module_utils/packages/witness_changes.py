@@ -66,7 +66,7 @@ class Comparison:
         #: Paths that only one of them could have, because it was made with other options.
         self.files_not_compared = 0
         #: Files of which nobody can tell whether the content is the same: one was not read, or they have digests by
-        #: different algorithms.
+        #: different algorithms. So are those that an upgrade explains as far as anybody could look.
         self.contents_not_compared = 0
         self._same_selection = previous.selection == current.selection
 
@@ -74,6 +74,8 @@ class Comparison:
         """Yield the changes in the order of their paths. Raises `InvalidInputError` for a damaged witness."""
         for path, before, after in _side_by_side(self._previous.files, self._current.files):
             change = self._compare(path, before, after)
+            if _is_content_unknown(before, after) or _is_content_open(change, after):
+                self.contents_not_compared += 1
             if change is not None:
                 self.by_explanation[change.explanation] += 1
                 yield change
@@ -110,8 +112,6 @@ class Comparison:
         if MISSING in kinds:
             return self._came_or_went(path, before, after)
         self.files_compared += 1
-        if _is_content_unknown(before, after):
-            self.contents_not_compared += 1
         differing = [key for key in (*_PROPERTIES, *_SAID) if _differs(key, before, after)]
         return self._change(path, "changed", before, after, differing) if differing else None
 
@@ -136,10 +136,10 @@ class Comparison:
     def _explain(self, labels: tuple[str, ...], before: _File | None, after: _File | None) -> str:
         """Return what explains a change: packages that changed themselves, administrators, or a repair.
 
-        A package explains what is as it says now, and that nothing is where no package has anything any more. What is
-        damaged after an upgrade is damage all the same.
+        A package explains what is as it says now, as far as anybody could look, and that nothing is where no package
+        has anything any more. What is damaged after an upgrade is damage all the same.
         """
-        is_as_said = after is None or _is_sound(after)
+        is_as_said = after is None or not _is_damaged(after)
         if is_as_said and self._has_changed(labels, before, after):
             return PACKAGE_CHANGED
         if any(file is not None and file.get("conffile") for file in (before, after)):
@@ -156,32 +156,59 @@ class Comparison:
         return labels == (OWNER,) and OWNER not in self._previous.versions and OWNER not in self._current.versions
 
     def _has_changed(self, labels: tuple[str, ...], before: _File | None, after: _File | None) -> bool:
-        """Tell whether one of the packages is another one now; where versions are not known, what it says tells."""
+        """Tell whether one of the packages is another one now; where versions are not known, what it says tells.
+
+        So does a package that has moved the path here, out of the way of its own, or has ceased to.
+        """
         earlier, later = self._previous.versions, self._current.versions
-        if any(earlier.get(label, _ABSENT) != later.get(label, _ABSENT) for label in labels):
+        if any(_is_another(label, earlier, later) for label in labels):
+            return True
+        if any(self._has_come_or_gone(name) for name in _diverters(before) ^ _diverters(after)):
             return True
         if before is None or after is None or MISSING in (before["type"], after["type"]):
             return False
         return any(earlier.get(label) is None for label in labels) and _expected(before) != _expected(after)
 
+    def _has_come_or_gone(self, name: str) -> bool:
+        """Tell whether a package, by its name without the architecture, is another one now."""
+        earlier, later = self._previous.versions, self._current.versions
+        named = (label for label in {**earlier, **later} if label.partition(":")[0] == name)
+        return any(_is_another(label, earlier, later) for label in named)
+
 
 _ABSENT = ""
 
 
-def _is_sound(file: _File) -> bool:
-    """Tell whether a file was found as its packages say it should be."""
-    return file["type"] != MISSING and "sound" not in file
+def _is_another(label: str, earlier: Mapping[str, str | None], later: Mapping[str, str | None]) -> bool:
+    return earlier.get(label, _ABSENT) != later.get(label, _ABSENT)
+
+
+def _diverters(file: _File | None) -> frozenset[str]:
+    """Return the package, if any, that has moved a path here."""
+    name = file.get("diverted_by") if file is not None else None
+    return frozenset((name,)) if isinstance(name, str) else frozenset()
+
+
+def _is_damaged(file: _File) -> bool:
+    """Tell whether a file was found not to be as its packages say it should be."""
+    return file["type"] == MISSING or "sound" in file
+
+
+def _is_unread(file: _File) -> bool:
+    """Tell whether packages say what a regular file should have in it, and nobody could read what it has."""
+    return file["type"] == "file" and file.get("digest") is None and any(_references(file))
 
 
 def _is_restored(before: _File | None, after: _File) -> bool:
-    """Tell whether a file that is sound now was not there, or not as the same reference said that it should be."""
-    if not _is_sound(after):
+    """Tell whether a file that is sound now was missing, or not as the same reference said that it should be.
+
+    The reference of before must have said so: else somebody has changed the database along with the file. Of what it
+    did not name at all it said nothing.
+    """
+    if before is None or _is_damaged(after) or _is_unread(after) or not _is_damaged(before):
         return False
-    if before is None or before["type"] == MISSING:
-        return True
     digest = after.get("digest")
-    # The reference of before must have said so: else somebody has changed the database along with the file.
-    return not _is_sound(before) and (digest is None or digest in _references(before))
+    return before["type"] == MISSING or digest is None or digest in _references(before)
 
 
 def _references(file: _File) -> list[object]:
@@ -190,8 +217,16 @@ def _references(file: _File) -> list[object]:
     return [_expected(file), *(others if isinstance(others, list) else ())]
 
 
-def _is_content_unknown(before: _File, after: _File) -> bool:
+def _is_content_open(change: Change | None, after: _File | None) -> bool:
+    """Tell whether an upgrade explains a file of which nobody knows whether it has what the new package brings."""
+    is_explained = change is not None and change.explanation == PACKAGE_CHANGED
+    return is_explained and after is not None and _is_unread(after)
+
+
+def _is_content_unknown(before: _File | None, after: _File | None) -> bool:
     """Tell whether nothing says if the content of a file is the same."""
+    if before is None or after is None:
+        return False
     if not before["type"] == after["type"] == "file" or before.get("size") != after.get("size"):
         return False
     digests = before.get("digest"), after.get("digest")

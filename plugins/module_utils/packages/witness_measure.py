@@ -14,9 +14,11 @@ from __future__ import annotations
 import datetime
 import errno
 import hashlib
+import heapq
 import os
 import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import witness
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
@@ -28,57 +30,85 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifes
     text,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import DirectoryWalk, Tree, open_regular
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.witness_fields import MISSING, NOT_VERIFIED
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.witness_fields import (
+    MISSING,
+    NOT_VERIFIED,
+    path_of,
+)
 
 #: A larger file is not read here.
 MAX_READ_BYTES = 256 * 1024 * 1024
 
 _CHUNK_BYTES = 256 * 1024
 
+#: What a user may not do.
+_DENIED = (errno.EACCES, errno.EPERM)
 
-def write(
-    path: str,
-    tree: Tree,
-    manifest: Manifest,
-    observations: Iterable[Observation],
-    not_done: Collection[str],
-    selection: Mapping[str, object],
-) -> None:
+
+class Verified(NamedTuple):
+    """What a verification says of the entries of its manifest, and which it did not look at.
+
+    ``not_done`` are paths, as text, that could not be verified at all. ``damaged`` are those of findings that are not
+    as their packages say. ``hidden`` are entries, sorted by path, that mounts cover and the manifest no longer has.
+    """
+
+    observations: Iterable[Observation]
+    not_done: Collection[str] = ()
+    damaged: Collection[bytes] = ()
+    hidden: Iterable[Entry] = ()
+
+
+def write(path: str, tree: Tree, manifest: Manifest, verified: Verified, selection: Mapping[str, object]) -> None:
     """Write the witness of a verification that has ended. Raises `OSError` where the file cannot be written.
 
-    ``not_done`` are paths, as text, that could not be verified at all; ``selection`` are the options that decide what
-    is verified.
+    ``selection`` are the options that decide what is verified.
     """
     taken_at = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     with witness.Writer(path, witness.head(manifest, taken_at, text(tree.root) or "/", selection)) as writer:
-        found = measure(tree, manifest.entries, observations, not_done)
-        writer.add(0, len(manifest.entries), witness.records(manifest, found))
+        lines = witness.records(manifest, measure(tree, manifest.entries, verified))
+        hidden = [entry for entry in verified.hidden if not _comes_and_goes(entry)]
+        if hidden:
+            lines = heapq.merge(lines, _not_verified(hidden), key=lambda line: path_of(line) or b"")
+        writer.add(0, len(manifest.entries), lines)
         writer.commit()
 
 
-def measure(
-    tree: Tree, entries: list[Entry], observations: Iterable[Observation], not_done: Collection[str]
-) -> Iterator[witness.Measured]:
-    """Yield what is at each entry's path, in their order.
+def _not_verified(entries: list[Entry]) -> Iterator[dict[str, object]]:
+    """Return a line for each entry that says no more than that nobody has looked: without it, it would be gone."""
+    unseen = (witness.Measured(number, NOT_VERIFIED) for number in range(len(entries)))
+    return witness.records(Manifest(entries=entries), unseen)
 
-    What comes and goes as it likes, and has no content that anybody vouches for (a ghost of rpm), is left out.
-    """
-    observed = {seen.number: seen for seen in observations}
+
+def _comes_and_goes(entry: Entry) -> bool:
+    """Tell whether a path comes and goes as it likes, with no content that anybody vouches for (a ghost of rpm)."""
+    return entry.digest is None and entry.recorded is not None and not entry.recorded.required
+
+
+def measure(tree: Tree, entries: list[Entry], verified: Verified) -> Iterator[witness.Measured]:
+    """Yield what is at each entry's path, in their order; what comes and goes as it likes is left out."""
+    observed = {seen.number: seen for seen in verified.observations}
     walk = DirectoryWalk(tree)
     try:
         for number, entry in enumerate(entries):
-            if entry.digest is None and entry.recorded is not None and not entry.recorded.required:
+            if _comes_and_goes(entry):
                 continue
-            if not_done and text(entry.path) in not_done:
+            if verified.not_done and text(entry.path) in verified.not_done:
                 yield witness.Measured(number, NOT_VERIFIED)
             else:
-                yield _look(number, entry, observed.get(number), walk)
+                seen = observed.get(number)
+                is_sound = seen is None or (_is_unread(entry, seen) and entry.path not in verified.damaged)
+                yield _look(number, entry, seen, walk)._replace(sound=is_sound)
     finally:
         walk.close()
 
 
+def _is_unread(entry: Entry, seen: Observation) -> bool:
+    """Tell whether only this user, or this moment, is why a file was not compared with its digest; no disk's error."""
+    return entry.digest is not None and seen.file_type == "file" and (seen.busy or seen.error in _DENIED)
+
+
 def _look(number: int, entry: Entry, seen: Observation | None, walk: DirectoryWalk) -> witness.Measured:
-    """Look at one path."""
+    """Look at one path; whether it is sound is not told."""
     directory, _slash, name = entry.path.rpartition(b"/")
     name = name or b"."
     try:
@@ -98,7 +128,6 @@ def _look(number: int, entry: Entry, seen: Observation | None, walk: DirectoryWa
         int(status.st_mtime),
         _digest(entry, seen, name, parent, status.st_size) if kind == stat.S_IFREG else None,
         target,
-        seen is None,
     )
 
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.playbook.task import Task
 
 from ansible_collections.ringmaster.webops.plugins.plugin_utils import followed_module, host_job
@@ -26,7 +26,13 @@ WHOLE = "webops-answer-begins\n{}\nwebops-answer-ends\n"
 PROGRESS = '{"stage": "verifying", "files_done": %d, "files_total": 100, "findings": 1}'
 RUNNING = WHOLE.format('{"started":\n' + PROGRESS)
 ENDED = WHOLE.format('{"changed": \n')
-GONE = WHOLE.format("")
+REPAIRING = RUNNING.replace("verifying", "repairing") % 1
+EMPTY = WHOLE.format("\n" + PROGRESS % 1)
+GONE = WHOLE.format("0")
+ALIVE = WHOLE.format("0\n4711 4712")
+UNFINISHED = {"ansible_job_id": "j1.2", "started": True, "finished": False}
+NO_RECORD = {**OF_THE_JOB, "failed": True, "msg": "could not find job"}
+MAX = followed_module.MAX_FAILED_LOOKS
 Answer = object
 
 
@@ -35,9 +41,7 @@ class Host(FollowedModule):
 
     module_name = "ringmaster.webops.package_consistency_info"
 
-    def __init__(
-        self, looks: list[Answer], answers: list[dict[str, Any]], async_val: int = 0, processes: str = GONE
-    ) -> None:
+    def __init__(self, looks: list[Answer], answers: list[Any], async_val: int = 0, processes: str = GONE) -> None:
         self._task = Task()
         self._task.args = {"root": "/srv"}
         self._task.async_val = async_val
@@ -47,7 +51,7 @@ class Host(FollowedModule):
         self._supports_check_mode = True
         self._looks = looks
         self._answers = answers
-        self._processes = processes
+        self._found = processes
         self.modules: list[tuple[str, dict[str, Any], bool, int]] = []
         self.commands: list[str] = []
         self.unreachable_for = ""
@@ -61,20 +65,29 @@ class Host(FollowedModule):
 
     def _module(self, name: str, arguments: dict[str, Any], wrap_async: bool = False) -> dict[str, Any]:
         self.modules.append((name, dict(arguments), wrap_async, self._task.async_val))
-        return dict(self._answers.pop(0))
+        answer = self._answers.pop(0)
+        if isinstance(answer, BaseException):
+            raise answer
+        return dict(answer)
 
     def _low_level_execute_command(self, cmd: str, **_options: object) -> Any:  # type: ignore[override]  # noqa: ANN401
         self.commands.append(cmd)
         if self.unreachable_for and cmd.startswith(self.unreachable_for):
             raise AnsibleConnectionFailure("lost")
         if "echo $found" in cmd:
-            return {"stdout": self._processes}
+            return {"stdout": self._found}
         if not cmd.startswith("echo webops-answer-begins"):
             return {"stdout": ""}
         answer = self._looks.pop(0)
         if isinstance(answer, BaseException):
             raise answer
         return {"stdout": answer() if callable(answer) else answer}
+
+
+class Repair(Host):
+    """The plugin of a module that changes the host."""
+
+    module_name = "ringmaster.webops.package_consistency"
 
 
 @pytest.fixture(autouse=True)
@@ -144,7 +157,7 @@ def test_where_it_cannot_be_started_so_it_runs_without_progress() -> None:
     ids=["failure", "crash", "record lost"],
 )
 def test_a_failure_comes_through(answer: dict[str, Any], expected: dict[str, Any]) -> None:
-    result = Host([ENDED], [STARTED, {**answer, **OF_THE_JOB}]).run()
+    result = Host([ENDED], [STARTED, *[{**answer, **OF_THE_JOB}] * 2]).run()
 
     assert result["failed"] is True
     assert {key: result[key] for key in expected} == expected
@@ -153,7 +166,7 @@ def test_a_failure_comes_through(answer: dict[str, Any], expected: dict[str, Any
 
 
 def test_a_module_that_died_with_its_watcher_is_noticed() -> None:
-    host = Host([RUNNING % 1] * 20, [STARTED, {"ansible_job_id": "j1.2", "finished": False}])
+    host = Host([RUNNING % 1] * 20, [STARTED, UNFINISHED, UNFINISHED])
 
     result = host.run()
 
@@ -164,14 +177,74 @@ def test_a_module_that_died_with_its_watcher_is_noticed() -> None:
 
 def test_what_is_left_of_a_module_that_is_lost_is_ended() -> None:
     """As when the record of its job is gone, and not the job."""
-    host = Host([ENDED], [STARTED, {**OF_THE_JOB, "failed": True, "msg": "could not find job"}])
+    host = Host([ENDED], [STARTED, NO_RECORD], processes=ALIVE)
 
-    host.run()
-
+    assert host.run()["failed"] is True
     assert host_job.end(_job(host), remove_directory=True) in host.commands
 
 
-@pytest.mark.parametrize("processes", ["", "webops-answer-begins\n", WHOLE.format("4711 4712")])
+def test_a_module_is_followed_where_the_host_cannot_show_its_record() -> None:
+    """As where ``head`` is damaged: Ansible's own module, and the processes, tell that it runs."""
+    host = Repair(
+        [RUNNING % 1, *[EMPTY] * 3 * MAX],
+        [STARTED, UNFINISHED, AnsibleError("no space"), {**OF_THE_JOB, "a": 1}],
+        processes=ALIVE,
+    )
+
+    assert host.run() == {"a": 1}
+    assert host._looks == []
+    assert not any("kill" in command for command in host.commands)
+
+
+def test_a_result_that_comes_between_two_questions_is_not_lost() -> None:
+    host = Host([ENDED], [STARTED, UNFINISHED, {**OF_THE_JOB, "changed": True}])
+
+    assert host.run() == {"changed": True}
+    assert not any("kill" in command for command in host.commands)
+
+
+def test_a_module_whose_result_cannot_be_read_has_none() -> None:
+    """As where the disk was full when it was written."""
+    host = Repair([EMPTY] * MAX, [STARTED, UNFINISHED, UNFINISHED])
+
+    assert "ended without a result" in host.run()["msg"]
+    assert host.commands[-1].startswith("rm -rf")
+
+
+LEFT_ALONE = {
+    # name: (what is seen, what Ansible's module says, what is said of the processes)
+    "no answer": ([""] * MAX, UNFINISHED, ""),
+    "no answer while it repaired": ([REPAIRING, *[""] * MAX], UNFINISHED, ""),
+    "damaged": ([REPAIRING, *[EMPTY] * MAX], UNFINISHED, WHOLE.format("")),
+    "Ansible's module damaged as well": ([EMPTY] * MAX, {"failed": True, "msg": "MODULE FAILURE"}, WHOLE.format("")),
+    "record removed": ([REPAIRING, *[EMPTY] * MAX], NO_RECORD, ALIVE),
+}
+
+
+@pytest.mark.parametrize(("looks", "status", "processes"), LEFT_ALONE.values(), ids=LEFT_ALONE.keys())
+def test_a_module_that_may_repair_is_left_to_its_end(
+    looks: list[Answer], status: dict[str, Any], processes: str
+) -> None:
+    host = Repair([*looks], [STARTED, status], processes=processes)
+
+    with pytest.raises(AnsibleActionFail, match="may be repairing") as raised:
+        host.run()
+    job = _job(host)
+    assert f"cat {job.own}/j1.2'" in str(raised.value)
+    assert '{"started" runs' in str(raised.value)
+    assert not any(command.startswith("rm") or "kill" in command for command in host.commands)
+
+
+def test_a_repair_in_check_mode_only_reads() -> None:
+    host = Repair([""] * MAX, [STARTED, UNFINISHED], processes="")
+    host._task.check_mode = True
+
+    with pytest.raises(AnsibleActionFail, match="The module was ended"):
+        host.run()
+    assert host.commands[-1] == host_job.end(_job(host), remove_directory=True)
+
+
+@pytest.mark.parametrize("processes", ["", "webops-answer-begins\n", WHOLE.format(""), ALIVE])
 def test_a_module_that_is_silent_is_not_given_up_while_it_may_run(processes: str) -> None:
     looks = [RUNNING % 1] * 40 + [ENDED]
     host = Host([*looks], [STARTED, {**OF_THE_JOB, "changed": False}], processes=processes)
@@ -192,7 +265,7 @@ def test_an_answer_that_is_not_whole_is_asked_for_again(part: str) -> None:
 
 
 def test_a_host_that_never_answers_is_asked_a_few_times_and_the_module_ended() -> None:
-    host = Host([""] * followed_module.MAX_FAILED_LOOKS, [STARTED])
+    host = Host([""] * MAX, [STARTED, UNFINISHED], processes="")
 
     with pytest.raises(AnsibleActionFail, match="no whole answer"):
         host.run()
@@ -214,7 +287,7 @@ def test_a_connection_that_comes_back_is_no_failure() -> None:
 
 
 def test_a_connection_that_stays_away_makes_the_host_unreachable() -> None:
-    host = Host([AnsibleConnectionFailure("lost")] * followed_module.MAX_FAILED_LOOKS, [STARTED])
+    host = Host([AnsibleConnectionFailure("lost")] * MAX, [STARTED])
 
     with pytest.raises(AnsibleConnectionFailure):
         host.run()

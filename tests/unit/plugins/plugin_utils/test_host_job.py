@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -76,11 +76,13 @@ def module(job: host_job.Job) -> Iterator[subprocess.Popen[bytes]]:
         ('{"started": true}', PROGRESS[:-1], host_job.Glance(True, None)),
         ('{"started": true}', PROGRESS[:-1] + ', "x": "' + "y" * 2000 + '"}', host_job.Glance(True, None)),
         ('{"changed": false}', PROGRESS, host_job.Glance(False, None)),
-        (None, PROGRESS, host_job.Glance(False, None)),
+        (None, PROGRESS, None),
+        ("", PROGRESS, None),
+        ("", None, None),
     ],
 )
 def test_a_look_shows_whether_it_runs_and_how_far_it_is(
-    job: host_job.Job, record: str | None, progress: str | None, expected: host_job.Glance
+    job: host_job.Job, record: str | None, progress: str | None, expected: host_job.Glance | None
 ) -> None:
     for path, content in ((job.record, record), (job.progress, progress)):
         if content is not None:
@@ -117,7 +119,49 @@ def test_only_a_whole_answer_is_one(job: host_job.Job) -> None:
     assert host_job.glance(output) is not None
     assert [length for length in range(len(output)) if host_job.glance(output[:length]) is not None] == []
     assert host_job.glance(output[1:]) is None
-    assert host_job.processes("") is None
+    found = sh(host_job.find(job)).rstrip()
+    assert host_job.processes(found) == []
+    assert [length for length in range(len(found)) if host_job.processes(found[:length]) is not None] == []
+
+
+@pytest.fixture
+def damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Put a script in the place of a program."""
+    (tmp_path / "damaged").mkdir()
+    monkeypatch.setenv("PATH", f"{tmp_path}/damaged:{os.environ['PATH']}")
+
+    def replace(program: str, script: str) -> None:
+        (tmp_path / "damaged" / program).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "damaged" / program).chmod(0o755)
+
+    return replace
+
+
+@pytest.mark.parametrize("script", ["exit 0", "exit 127", "kill -SEGV $$", "echo head: Input/output error"])
+def test_a_host_that_cannot_show_the_record_does_not_say_that_the_module_has_ended(
+    job: host_job.Job, damage: Callable[[str, str], None], script: str
+) -> None:
+    Path(job.record).write_text('{"started": true}')
+    Path(job.progress).write_text(PROGRESS)
+    damage("head", script)
+
+    output = sh(host_job.look(job))
+
+    assert "webops-answer-ends" in output
+    assert host_job.glance(output) is None
+
+
+@pytest.mark.parametrize("program", ["grep", "tr"])
+@pytest.mark.parametrize("script", ["exit 0", "exit 127", "kill -SEGV $$"])
+def test_a_host_that_cannot_find_processes_does_not_say_that_there_are_none(
+    job: host_job.Job, damage: Callable[[str, str], None], program: str, script: str
+) -> None:
+    damage(program, script)
+
+    output = sh(host_job.find(job))
+
+    assert "webops-answer-ends" in output
+    assert host_job.processes(output) is None
 
 
 def test_a_progress_file_cannot_end_the_answer(job: host_job.Job) -> None:

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import aftermath, mounts
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.aftermath import (
     INTERPRETED,
     MAPPED,
+    NOT_SEEN,
     STARTED,
     UNIT,
     look,
@@ -45,7 +50,7 @@ def test_only_who_still_has_the_old_file_is_named(tmp_path: Path) -> None:
     process(tmp_path, 10, "/usr/sbin/nginx (deleted)", "/usr/lib/libz.so.1")
     process(tmp_path, 11, "/usr/sbin/nginx")
     process(tmp_path, 12, "/usr/lib/other.so (deleted)")
-    found = look([b"/usr/sbin/nginx", b"/usr/lib/libz.so.1"], tmp_path, tmp_path / "root")
+    found = look([b"/usr/sbin/nginx", b"/usr/lib/libz.so.1"], tmp_path, tmp_path)
     assert found.restart == [
         {"unit": "nginx.service", "processes": ["nginx (10)"], "files": ["/usr/sbin/nginx"], "reasons": [MAPPED]}
     ]
@@ -218,6 +223,194 @@ def test_program_that_runs_already_as_the_new_one_needs_no_restart(tmp_path: Pat
     unit.write_text("[Service]\nExecStart=/usr/sbin/nginx\n")
     process(tmp_path / "proc", 10, "/usr/sbin/nginx", words=("/usr/sbin/nginx",))
     assert look([b"/usr/sbin/nginx"], tmp_path / "proc", root).restart == []
+
+
+REMOTE = b"30 1 0:40 / %s/usr/dead rw - nfs4 server:/ rw\n"
+
+
+@pytest.fixture
+def dead(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[bytes]:
+    """A place in the system the server of which does not answer: whoever asks for it gets an error here."""
+    (root / "usr/dead").mkdir()
+    place = os.fsencode(root / "usr/dead")
+    (tmp_path / "mountinfo").write_bytes(REMOTE % os.fsencode(root))
+    monkeypatch.setattr(mounts, "MOUNTINFO", str(tmp_path / "mountinfo"))
+    real = {name: getattr(os, name) for name in ("lstat", "stat", "open", "readlink")}
+
+    def guard(name: str) -> None:
+        def asked(path: object, *arguments: object, **options: object) -> object:
+            given = b"" if isinstance(path, int) else os.fsencode(str(path) if isinstance(path, Path) else path)  # type: ignore[arg-type]
+            assert given != b"dead" and not (given + b"/").startswith(place + b"/"), f"{name} of {given!r}"
+            return real[name](path, *arguments, **options)
+
+        monkeypatch.setattr(os, name, asked)
+
+    for name in real:
+        guard(name)
+    yield place
+    monkeypatch.undo()
+
+
+def test_what_may_never_answer_is_not_touched(tmp_path: Path, root: Path, dead: bytes) -> None:
+    """Neither by the words of a command line nor by those of a unit, nor by the links and directories of units."""
+    del dead
+    units = root / "etc/systemd/system"
+    units.mkdir(parents=True)
+    (units / "it.service").write_text("[Service]\nExecStart=/usr/dead/it /usr/bin/it\n")
+    (units / "linked.service").symlink_to("/usr/dead/linked.service")
+    (units / "it.service.d").symlink_to("/usr/dead/drop-ins")
+    (root / "usr/link").symlink_to("dead")
+    for number, unit in ((10, "it"), (11, "linked")):
+        words = ("/usr/dead/a", "/usr/link/b", "/usr/bin/it")
+        process(tmp_path / "proc", number, words=words, cgroup=f"0::/system.slice/{unit}.service\n")
+    found = look([b"/usr/bin/it", b"/usr/dead/a"], tmp_path / "proc", root).restart
+    assert [(each["unit"], each["files"], each["reasons"]) for each in found] == [
+        ("it.service", ["/usr/bin/it"], [STARTED, UNIT]),
+        ("linked.service", ["/usr/bin/it"], [STARTED]),
+    ]
+
+
+WORDS = {
+    # name: (words before the one that is looked for, whether that is found)
+    "few": (("x",) * 63, True),
+    "many": (("x",) * 64, False),
+    "much": (("x" * 65536,), False),
+}
+
+
+@pytest.mark.parametrize(("before", "found"), WORDS.values(), ids=WORDS.keys())
+def test_no_more_of_a_command_line_is_looked_at_than_is_reasonable(
+    tmp_path: Path, root: Path, before: tuple[str, ...], found: bool
+) -> None:
+    process(tmp_path / "proc", 10, words=(*before, "/usr/bin/it"))
+    assert bool(look([b"/usr/bin/it"], tmp_path / "proc", root).restart) == found
+
+
+def test_word_that_was_cut_off_is_no_path(tmp_path: Path, root: Path) -> None:
+    process(tmp_path / "proc", 10, words=("x" * (65536 - len("/usr/bin/it") - 1), "/usr/bin/it-is-another"))
+    assert look([b"/usr/bin/it"], tmp_path / "proc", root).restart == []
+
+
+def test_word_that_is_too_long_for_a_path_is_none(tmp_path: Path, root: Path) -> None:
+    for pid, times in ((10, 500), (11, 1000)):
+        process(tmp_path / "proc", pid, words=("/usr/bin" + "/../bin" * times + "/it",))
+    found = look([b"/usr/bin/it"], tmp_path / "proc", root).restart
+    assert [each["processes"] for each in found] == [["nginx (10)"]]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The paths of which the kernel was asked whether they are links."""
+    real = os.lstat
+    paths: list[bytes] = []
+
+    def lstat(path: bytes) -> os.stat_result:
+        paths.append(path)
+        return real(path)
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    return paths
+
+
+def test_links_that_lead_on_and_on_are_followed_for_a_while_only(
+    tmp_path: Path, root: Path, asked: list[bytes]
+) -> None:
+    """What is below /opt is not always the administrator's, and a link can add thousands of components to a path."""
+    (root / "opt").mkdir()
+    for number in range(39):
+        detour = f"/{number}" * 600 + "/.." * 600
+        (root / f"opt/{number}").symlink_to(f"/opt/{number + 1}{detour}")
+    (root / "etc/systemd/system").mkdir(parents=True)
+    (root / "etc/systemd/system/it.service").write_text("[Service]\nExecStart=/usr/bin/it\n")
+    process(tmp_path / "proc", 10, words=("/opt/0", "/opt/1"), cgroup="0::/system.slice/it.service\n")
+    process(tmp_path / "proc", 11, words=("/usr/bin/it",))
+    found = look([b"/usr/bin/it"], tmp_path / "proc", root).restart
+    assert [(each["unit"], each["reasons"]) for each in found] == [("it.service", [UNIT]), ("nginx.service", [STARTED])]
+    assert len(asked) < 5000
+
+
+def test_link_makes_no_path_longer_than_paths_are(tmp_path: Path, root: Path, asked: list[bytes]) -> None:
+    (root / "opt").mkdir()
+    (root / "opt/it").symlink_to("/opt" + "/a" * 1500)
+    process(tmp_path / "proc", 10, words=("/opt/it" + "/b" * 2000,))
+    assert look([b"/usr/bin/it"], tmp_path / "proc", root).restart == []
+    assert 2000 < max(map(len, asked)) <= len(os.fsencode(root)) + 4096
+
+
+def state(proc: Path, pid: int, letter: str, flags: int = 0) -> None:
+    (proc / str(pid) / "stat").write_text(f"{pid} (a) b) {letter} 1 {pid} {pid} 0 -1 {flags} 0 0\n")
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that were made; none lasts."""
+    made: list[float] = []
+    monkeypatch.setattr(aftermath, "time", SimpleNamespace(sleep=made.append, monotonic=time.monotonic))
+    return made
+
+
+def test_process_that_waits_for_a_disk_is_left_alone_and_named(tmp_path: Path, pauses: list[float]) -> None:
+    for pid in (10, 11):
+        process(tmp_path, pid, "/usr/sbin/nginx (deleted)")
+    state(tmp_path, 10, "D")
+    state(tmp_path, 11, "S")
+    found = look([b"/usr/sbin/nginx"], tmp_path, tmp_path).restart
+    assert [(each["unit"], each["processes"], each["reasons"]) for each in found] == [
+        ("nginx.service", ["nginx (11)"], [MAPPED]),
+        ("", ["nginx (10)"], [f"{NOT_SEEN} (1 in all)"]),
+    ]
+    assert len(pauses) == 5
+
+
+def test_process_that_waited_for_a_moment_is_looked_at(
+    tmp_path: Path, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process(tmp_path, 10, "/usr/sbin/nginx (deleted)")
+    state(tmp_path, 10, "D")
+
+    def sleep(duration: float) -> None:
+        pauses.append(duration)
+        if len(pauses) == 3:
+            state(tmp_path, 10, "S")
+
+    monkeypatch.setattr(aftermath, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
+    assert [each["reasons"] for each in look([b"/usr/sbin/nginx"], tmp_path, tmp_path).restart] == [[MAPPED]]
+    assert len(pauses) == 3
+
+
+def test_thread_of_the_kernel_may_wait(tmp_path: Path, pauses: list[float]) -> None:
+    process(tmp_path, 10)
+    state(tmp_path, 10, "D", flags=0x00208040)
+    assert look([b"/usr/sbin/nginx"], tmp_path, tmp_path).restart == []
+    assert len(pauses) == 1
+
+
+def test_process_that_cannot_be_read_in_time_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aftermath, "_MAX_PROCESS_SECONDS", 0.2)
+    process(tmp_path, 10)
+    process(tmp_path, 11, "/usr/sbin/nginx (deleted)")
+    (tmp_path / "10/maps").unlink()
+    os.mkfifo(tmp_path / "10/maps")
+    try:
+        found = look([b"/usr/sbin/nginx"], tmp_path, tmp_path).restart
+    finally:
+        os.close(os.open(tmp_path / "10/maps", os.O_RDWR))  # The reader that was left behind ends.
+    assert [(each["unit"], each["processes"]) for each in found] == [
+        ("nginx.service", ["nginx (11)"]),
+        ("", ["nginx (10)"]),
+    ]
+
+
+def test_what_there_is_no_time_for_is_named(
+    tmp_path: Path, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aftermath, "_MAX_SECONDS", -1.0)
+    for pid in range(10, 20):
+        process(tmp_path, pid, "/usr/sbin/nginx (deleted)")
+    (found,) = look([b"/usr/sbin/nginx"], tmp_path, tmp_path).restart
+    assert found["processes"] == [f"nginx ({pid})" for pid in range(10, 15)]
+    assert found["reasons"] == [f"{NOT_SEEN} (10 in all)"]
+    assert pauses
 
 
 UNITS = [

@@ -354,6 +354,46 @@ def test_a_damaged_database_is_shown_by_the_packages_and_does_not_hide_a_file(
     assert manifest.gaps == []
 
 
+@pytest.fixture
+def unlisted(site: Site) -> Site:
+    """A package without digests, for which dpkg makes a list of what it unpacks."""
+    site.system.path("/etc/dpkg/dpkg.cfg.d").mkdir(parents=True)
+    site.system.path("/etc/dpkg/dpkg.cfg.d/excludes").write_text("path-exclude=/f3\n")
+    path = site.system.base / "handmade_1.0_all.deb"
+    members = [member(f"./f{number}".encode(), b"%d\n" % number) for number in range(4)]
+    path.write_bytes(hand_made(tar(*members), control_tar(CONTROL)))
+    site.system.dpkg("--path-exclude=/f3", "--install", path)
+    site.archive.add(path)
+    assert (site.system.info / "handmade.md5sums").read_bytes().count(b"\n") == 3
+    return site
+
+
+def test_the_list_of_digests_that_dpkg_makes_is_sound(unlisted: Site) -> None:
+    assert problems(unlisted.manifest()) == []
+
+
+@pytest.mark.parametrize(
+    ("damaged", "said"),
+    [
+        (None, "it does not exist, or cannot be read, and dpkg makes it for version 1.0"),
+        (lambda lines: lines[:2], "it is not what dpkg makes for version 1.0 of its package, /f2 first"),
+        (lambda lines: [b"0" * 32 + lines[0][32:], *lines[1:]], "it is not what dpkg makes .* /f0 first"),
+        (lambda lines: [*lines, b"0" * 32 + b"  bin/x\n"], "it is not what dpkg makes .* /bin/x first"),
+    ],
+    ids=["lost", "line lost", "changed", "line added"],
+)
+def test_a_damaged_list_of_digests_that_dpkg_made_is_shown(
+    unlisted: Site, damaged: Callable[[list[bytes]], list[bytes]] | None, said: str
+) -> None:
+    path = unlisted.system.info / "handmade.md5sums"
+    if damaged is None:
+        path.unlink()
+    else:
+        path.write_bytes(b"".join(damaged(path.read_bytes().splitlines(keepends=True))))
+
+    assert any(re.search(f"handmade.md5sums: {said}", problem) for problem in problems(unlisted.manifest()))
+
+
 def test_a_package_that_cannot_be_had_is_a_gap_and_keeps_what_the_database_says(site: Site) -> None:
     site.install("gamma", {"/usr/share/gamma/file": b"gamma\n"}, available=False)
     manifest = site.manifest()

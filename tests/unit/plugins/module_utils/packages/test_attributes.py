@@ -65,21 +65,28 @@ def test_a_path_that_only_a_running_script_knows_is_not_the_directory_that_it_li
     assert found == mode(b"/usr/bin/", 0o4755, True)
 
 
+def tmpfiles(root: Path, directory: str, lines: str) -> frozenset[SetLater]:
+    (root / directory).mkdir(parents=True)
+    (root / directory / "a.conf").write_text(lines)
+    tree = Tree(str(root))
+    try:
+        return attributes.in_tmpfiles(tree)
+    finally:
+        tree.close()
+
+
 def test_what_tmpfiles_sets_is_what_its_fields_say(tmp_path: Path) -> None:
-    directory = tmp_path / "usr/lib/tmpfiles.d"
-    directory.mkdir(parents=True)
-    (directory / "a.conf").write_text(
+    found = tmpfiles(
+        tmp_path,
+        "usr/lib/tmpfiles.d",
         "# z /usr/bin/comment 0755 - - -\n"
         "d /var/lib/alpha/ 2775 root adm -\n"
         "d /var/lib/unset - - - -\n"
         "z /usr/bin/alpha ~4755 - - -\n"
         "z /usr/lib/alpha/*.sh 0755 - - -\n"
         "Z /srv/alpha - alpha alpha -\n"
-        "L /etc/link - - - - /target\n"
+        "L /etc/link - - - - /target\n",
     )
-    tree = Tree(str(tmp_path))
-    found = attributes.in_tmpfiles(tree)
-    tree.close()
     assert found == {
         SetLater(b"/var/lib/alpha", False, 0o2775, True),
         SetLater(b"/var/lib/unset", False, None, False),
@@ -88,6 +95,36 @@ def test_what_tmpfiles_sets_is_what_its_fields_say(tmp_path: Path) -> None:
         owner(b"/srv/alpha"),
         owner(b"/srv/alpha/", True),
     }
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("z /etc/alpha 0640 root adm", SetLater(b"/etc/alpha", False, 0o640, True)),
+        ("z /etc/alpha 0640 root", SetLater(b"/etc/alpha", False, 0o640, True)),
+        ("z /etc/alpha 4640", mode(b"/etc/alpha", 0o4640)),
+        ("z /etc/alpha 4640  ", mode(b"/etc/alpha", 0o4640)),
+        ("z /etc/alpha - - adm", owner(b"/etc/alpha")),
+        ("z /etc/alpha/*.sh 0640", mode(b"/etc/alpha/", 0o640, True)),
+        ('z "/etc/alpha" 0640', mode(b"/etc/alpha", 0o640)),
+        ("d /etc/alpha/", SetLater(b"/etc/alpha", False, None, False)),
+        ("d /etc/alpha", SetLater(b"/etc/alpha", False, None, False)),
+    ],
+)
+def test_the_last_fields_of_tmpfiles_may_be_left_out(tmp_path: Path, line: str, found: SetLater) -> None:
+    following = "z /etc/beta 0600 beta beta\n"
+
+    assert tmpfiles(tmp_path, "etc/tmpfiles.d", f"{line}\n{following}") == {
+        found,
+        SetLater(b"/etc/beta", False, 0o600, True),
+    }
+
+
+@pytest.mark.parametrize("directory", ["usr/lib", "usr/local/lib", "run", "etc"])
+def test_tmpfiles_are_in_each_of_its_directories(tmp_path: Path, directory: str) -> None:
+    found = tmpfiles(tmp_path, f"{directory}/tmpfiles.d", "z /etc/alpha 0640\n")
+
+    assert found == {mode(b"/etc/alpha", 0o640)}
 
 
 @pytest.mark.parametrize(

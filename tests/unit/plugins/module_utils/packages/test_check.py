@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import witness
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Exclusion, Options, check
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.witness_changes import Comparison
 
 if TYPE_CHECKING:
     from .conftest import System
@@ -454,6 +456,33 @@ def test_pitfall_31_what_another_user_may_not_read_is_a_gap_and_no_finding(syste
     assert result["findings"] == []
     assert gaps(result) == {"permission_denied": 3}
     assert result["summary"]["verdict"] == "incomplete"
+
+
+@pytest.mark.parametrize(
+    ("override", "explanation", "verdict"),
+    [
+        ("", "package_changed", "incomplete"),
+        # Its content is not known, and its mode is known to be wrong.
+        ("root root 0640 /usr/share/beta/data\n", "unexplained", "unexplained"),
+    ],
+)
+def test_pitfall_31_an_upgrade_explains_what_this_user_may_not_read_unless_it_is_known_to_be_wrong(
+    system: System, nobody: Nobody, override: str, explanation: str, verdict: str
+) -> None:
+    (system.info.parent / "statoverride").write_text(override)
+    directory = system.root.parent
+    directory.chmod(0o777)
+    paths = [directory / "before", directory / "after"]
+    for path, version in zip(paths, ("1.0", "2.0")):
+        system.install("beta", {"/usr/share/beta/data": version.encode()}, version=version)
+        system.path("/usr/share/beta/data").chmod(0o600)
+        with nobody():
+            assert system.check(manifest_path=str(path))["manifest_path"] is not None
+    with paths[0].open("rb") as first, paths[1].open("rb") as second:
+        comparison = Comparison(witness.read(first, "before"), witness.read(second, "after"))
+        changes = [(change.path, change.explanation) for change in comparison]
+    assert changes == [(b"/usr/share/beta/data", explanation)]
+    assert (comparison.contents_not_compared, comparison.verdict()) == (1, verdict)
 
 
 def test_pitfall_31_unreadable_digests_are_a_gap(system: System, nobody: Nobody) -> None:

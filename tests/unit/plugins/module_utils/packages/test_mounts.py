@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import check as check_module
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import witness
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.accounts import ROOT_ALONE
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
     DIRECTORY,
@@ -33,6 +34,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.mounts 
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.verdict import judge
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.witness_changes import Comparison
 
 if TYPE_CHECKING:
     from tests.peers.dpkg_system import System
@@ -209,6 +211,27 @@ def test_pitfall_36_hidden_files_are_counted_be_they_as_expected_or_not(
     assert "tmpfs" in gap["detail"]
     files = result["coverage"]["files"]
     assert (files["listed"], files["verified"], files["not_verified"]) == (listed, listed - 2, 2)
+
+
+@pytest.mark.parametrize("kind", ["tmpfs", "nfs4"])
+def test_what_is_mounted_between_two_witnesses_makes_nothing_disappear(
+    system: System, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    system.check(manifest_path=str(before))
+    over = Mount(0, b"/", b"/usr/share/beta", kind, "none", frozenset())
+    monkeypatch.setattr(check_module, "read_mounts", lambda _tree: Mounts([over]))
+    exclude = (check_module.Exclusion("/usr/share/alpha/*", "it is not looked at"),)
+    system.check(manifest_path=str(after), exclude=exclude)
+    with before.open("rb") as first, after.open("rb") as second:
+        earlier, later = witness.read(first, "before"), witness.read(second, "after")
+        lines = dict(later.files)
+        comparison = Comparison(earlier, later._replace(files=iter(lines.items())))
+        assert list(comparison) == []
+    hidden = {path for path, line in lines.items() if line["type"] == "not_verified"}
+    assert {b"/usr/share/beta/data", b"/usr/share/beta/more"} <= hidden <= {path for path in lines if b"/beta" in path}
+    assert not any(path.startswith(b"/usr/share/alpha/") for path in lines)
+    assert (comparison.contents_not_compared, comparison.verdict()) == (len(hidden), "incomplete")
 
 
 def test_pitfall_36_directory_at_which_something_is_mounted_is_what_programs_see() -> None:

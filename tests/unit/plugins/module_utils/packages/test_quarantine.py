@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import json
 import os
 import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import inode
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import quarantine as module
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.inode import private_name
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.mounts import Mount, Mounts
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.quarantine import (
+    SPARE_BYTES,
     NotMovableError,
     Quarantine,
     QuarantineError,
+    mark_finished,
     unfinished,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import DirectoryWalk, Tree
@@ -121,6 +126,98 @@ def test_more_than_it_may_take_is_refused(tree: Tree, tmp_path: Path) -> None:
         with pytest.raises(QuarantineError, match="more than the quarantine may take"):
             small.keep(path)
     small.close()
+
+
+@pytest.mark.parametrize(("size", "free", "is_refused"), [(10, 10, False), (10, 9, True), (0, -SPARE_BYTES, False)])
+def test_something_stays_free_beside_what_is_kept(
+    quarantine: Quarantine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, free: int, is_refused: bool
+) -> None:
+    (tmp_path / "usr/it").write_bytes(bytes(size))
+    room = SimpleNamespace(f_bavail=SPARE_BYTES + free, f_frsize=1)
+    monkeypatch.setattr(module.os, "fstatvfs", lambda _descriptor: room)
+    with pytest.raises(QuarantineError) if is_refused else contextlib.nullcontext():
+        quarantine.keep(b"/usr/it")
+
+
+def test_without_proc_nothing_is_taken_for_missing(
+    quarantine: Quarantine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "usr/it").write_bytes(b"x")
+    (tmp_path / "proc").mkdir()
+    monkeypatch.setattr(inode, "_DESCRIPTORS", os.fsencode(tmp_path / "proc/self/fd"))
+    with pytest.raises(QuarantineError, match="while /proc is not mounted"):
+        quarantine.keep(b"/usr/it")
+
+
+def test_copy_that_loses_its_directory_is_not_taken_for_missing(
+    tree: Tree, quarantine: Quarantine, tmp_path: Path
+) -> None:
+    (tmp_path / "usr/it").write_bytes(b"x")
+    quarantine.note_held("alpha")
+    (place(tree, quarantine) / "files").rmdir()
+    with pytest.raises(QuarantineError, match="cannot be kept"):
+        quarantine.keep(b"/usr/it")
+
+
+def full_disk(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    """Let a file grow to so many bytes."""
+    write = os.write
+
+    def short(descriptor: int, data: bytes) -> int:
+        left = limit - os.fstat(descriptor).st_size
+        if left <= 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, data[:left])
+
+    monkeypatch.setattr(module.os, "write", short)
+
+
+def test_record_that_does_not_fit_is_refused_and_spoils_no_other(
+    tree: Tree, quarantine: Quarantine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quarantine.note_held("alpha")
+    with monkeypatch.context() as patched:
+        full_disk(patched, 30)
+        with pytest.raises(QuarantineError, match="records of a repair cannot be written"):
+            quarantine.note_held("beta")
+    quarantine.note_held("gamma")
+    assert [record["held"] for record in records(tree, quarantine)] == ["alpha", "gamma"]
+
+
+def test_record_is_written_to_its_end(tree: Tree, quarantine: Quarantine, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr(module.os, "write", lambda descriptor, data: write(descriptor, data[:3]))
+    quarantine.note_held("alpha")
+    monkeypatch.undo()
+    assert records(tree, quarantine) == [{"held": "alpha"}]
+
+
+def test_copy_is_written_to_its_end(
+    tree: Tree, quarantine: Quarantine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "usr/it").write_bytes(bytes(range(256)))
+    write = os.pwrite
+    monkeypatch.setattr(inode.os, "pwrite", lambda descriptor, data, offset: write(descriptor, data[:100], offset))
+    record = quarantine.keep(b"/usr/it")
+    assert (place(tree, quarantine) / str(record["kept"])).read_bytes() == bytes(range(256))
+
+
+def test_directory_that_cannot_be_recorded_is_where_it_was(
+    tree: Tree, quarantine: Quarantine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "usr/it/in").mkdir(parents=True)
+    full_disk(monkeypatch, 0)
+    with pytest.raises(QuarantineError, match="records of a repair cannot be written"):
+        moved(tree, quarantine, b"/usr", b"it")
+    assert (tmp_path / "usr/it/in").is_dir()
+
+
+def test_what_cannot_be_kept_if_possible_is_no_error(
+    quarantine: Quarantine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "usr/it").write_bytes(b"x")
+    full_disk(monkeypatch, 0)
+    quarantine.keep_if_possible(b"/usr/it")
 
 
 def test_unreadable_parts_are_left_out_and_named(
@@ -229,6 +326,47 @@ def test_run_that_was_killed_is_found_with_its_directories(tree: Tree, quarantin
     assert found.held == ("alpha",)
     quarantine.finish()
     assert unfinished(tree) == []
+
+
+def bad_disk(*_arguments: object) -> bytes:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+@pytest.mark.parametrize("failing", ["scandir", "fdopen"])
+def test_records_on_a_bad_disk_are_told(
+    tree: Tree, quarantine: Quarantine, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    quarantine.note_held("alpha")
+    monkeypatch.setattr(module.os, failing, bad_disk)
+    with pytest.raises(QuarantineError, match=r"cannot be read \(Input/output error\)"):
+        unfinished(tree)
+
+
+@pytest.mark.parametrize("instead", ["nothing", "link"])
+def test_records_that_are_not_there_are_none_and_others_are_told(
+    tree: Tree, quarantine: Quarantine, instead: str
+) -> None:
+    quarantine.note_held("alpha")
+    file = place(tree, quarantine) / "records.jsonl"
+    file.unlink()
+    if instead == "nothing":
+        assert [found.held for found in unfinished(tree)] == [()]
+        return
+    file.symlink_to("/etc/passwd")
+    with pytest.raises(QuarantineError, match=r"records\.jsonl: .* cannot be read"):
+        unfinished(tree)
+
+
+def test_end_that_cannot_be_recorded_is_told(
+    tree: Tree, quarantine: Quarantine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quarantine.note_held("alpha")
+    (found,) = unfinished(tree)
+    monkeypatch.setattr(module, "_create", bad_disk)
+    with pytest.raises(QuarantineError, match="cannot be written"):
+        quarantine.finish()
+    with pytest.raises(QuarantineError, match="cannot be written"):
+        mark_finished(tree, found.run)
 
 
 def test_private_name_fits_the_longest_name() -> None:

@@ -323,12 +323,39 @@ def test_initramfs_that_there_is_no_room_for_is_made_anew_all_the_same(system: S
     assert "more than the quarantine may take" in record["not_kept"]
 
 
+def test_no_initramfs_is_made_of_what_stays_damaged(system: System) -> None:
+    await_triggers(system)
+    system.install("kmod", {"/usr/bin/kmod": b"good"})  # No cache has it.
+    system.path("/usr/bin/kmod").write_bytes(b"bad")
+    result = run(system, "package")
+    assert statuses(result) == ["done"]
+    (failure,) = [failure for failure in result["failures"] if "triggers" in failure]
+    assert "an initramfs would be made of what is damaged: /usr/bin/kmod (1 files)" in failure
+    assert "triggers-pending" in system.status.read_text()
+    system.path("/usr/bin/kmod").write_bytes(b"good")
+    assert run(system, "package")["failures"] == []
+    assert "triggers-" not in system.status.read_text()
+
+
+def test_triggers_that_wait_for_the_database_are_run_in_the_end(system: System, tmp_path: Path) -> None:
+    await_triggers(system)
+    with pytest.MonkeyPatch.context() as patched:
+        failing_dpkg(tmp_path, patched, "--triggers-only")
+        run(system, "package")
+    assert "triggers-pending" in system.status.read_text()
+    damage_the_database(system, tmp_path)
+    result = run(system, "package", trust="signed")
+    assert (set(statuses(result)), result["failures"]) == ({"done"}, [])
+    assert "triggers-" not in system.status.read_text()
+
+
 def test_triggers_that_could_not_be_run_are_run_by_the_next_run(system: System, tmp_path: Path) -> None:
     await_triggers(system)
     with pytest.MonkeyPatch.context() as patched:
         failing_dpkg(tmp_path, patched, "--triggers-only")
-        result = run(system, "package")
-    assert any("--triggers-only" in failure for failure in result["failures"])
+        for _run in range(2):
+            result = run(system, "package")
+            assert any("--triggers-only" in failure for failure in result["failures"])
     assert system.path(BINARY).read_bytes() == CONTENT[BINARY]
     assert "triggers-pending" in system.status.read_text()
     run(system, "package")

@@ -23,7 +23,11 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifes
     Recorded,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair import Facts, concerned, make_plan
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_order import STAGES, stage
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_order import (
+    STAGES,
+    installation_stage,
+    stage,
+)
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import (
     Plan,
     Policy,
@@ -329,6 +333,11 @@ def test_directories_come_before_what_lies_in_them() -> None:
     found = [finding("missing", path) for path in (PATH, below, above)]
     made = plan(*found, entries=entries, references={"it": package(*members)})
     assert [step.path for step in made.steps] == [above, below, PATH]
+
+
+def test_kernel_that_makes_an_initramfs_comes_last() -> None:
+    assert installation_stage([b"/boot/vmlinuz-6.1"], "linux-image-6.1-amd64:amd64") == STAGES[-1]
+    assert installation_stage([b"/usr/bin/kmod"], "kmod") == stage(b"/usr/bin/kmod", "kmod")
 
 
 def test_every_stage_is_known() -> None:

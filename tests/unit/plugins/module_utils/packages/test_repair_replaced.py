@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -15,15 +16,17 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages import deb
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import deb, repair_replaced
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive_database import PackageDatabase
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import VerifiedPackage
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg import read_manifest
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair import Facts
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.mounts import Mount, Mounts
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair import Facts, installation
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_replaced import (
     Replaced,
     listed_only,
     replaced_by,
+    with_replaced,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_steps import RepairError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
@@ -37,6 +40,7 @@ SHARE = "/usr/share/alpha"
 FILE = f"{SHARE}/a.txt"
 LINK = f"{SHARE}/link"
 DIRECTORY = f"{SHARE}/deep/er"
+STATE = "/var/lib/alpha/state"
 
 
 @pytest.fixture(scope="module")
@@ -61,27 +65,30 @@ def package(system: System) -> Path:
     return system.path(CACHE) / "alpha_1.0_all.deb"
 
 
+def known(system: System, tree: Tree) -> tuple[Facts, VerifiedPackage]:
+    database, manifest = PackageDatabase(tree), read_manifest(tree)
+    reference = VerifiedPackage(deb.read(str(package(system))), "digest", "a test", str(package(system)))
+    places = {("alpha", path): database.place(database.packages["alpha"], path) for path in reference.contents.members}
+    references: dict[str, VerifiedPackage | str] = {"alpha": reference}
+    facts = Facts(
+        {entry.path: entry for entry in manifest.entries},
+        references,
+        {},
+        {},
+        {},
+        places,
+        manifest.filters,
+        (),
+        listed_only(manifest.entries, references),
+    )
+    return facts, reference
+
+
 def foretold(system: System, avoided: tuple[bytes, ...] = ()) -> dict[str, Replaced]:
     tree = Tree(str(system.root))
     tree.avoided = avoided
     try:
-        database, manifest = PackageDatabase(tree), read_manifest(tree)
-        reference = VerifiedPackage(deb.read(str(package(system))), "digest", "a test", str(package(system)))
-        places = {
-            ("alpha", path): database.place(database.packages["alpha"], path) for path in reference.contents.members
-        }
-        references: dict[str, VerifiedPackage | str] = {"alpha": reference}
-        facts = Facts(
-            {entry.path: entry for entry in manifest.entries},
-            references,
-            {},
-            {},
-            {},
-            places,
-            manifest.filters,
-            (),
-            listed_only(manifest.entries, references),
-        )
+        facts, _reference = known(system, tree)
         return {os.fsdecode(each.path): each for each in replaced_by(tree, "alpha", facts)}
     finally:
         tree.close()
@@ -198,11 +205,85 @@ def test_initramfs_of_a_kernel_is_told(system: System) -> None:
     told = foretold(system)["/boot/initrd.img-6.1"]
     assert (told.differences, told.size, told.has_content) == (("made_anew",), 9, True)
     assert "/boot/initrd.img-6.2" not in foretold(system)
+    with pytest.raises(RepairError, match=r"/boot/initrd\.img-6\.1 .* was not looked at"):
+        foretold(system, (b"/boot/initrd.img-6.1/",))
 
 
-def test_package_with_a_path_that_is_not_looked_at_is_refused(system: System) -> None:
+@pytest.mark.parametrize("place", [f"{SHARE}/deep", DIRECTORY, FILE])
+def test_package_with_a_path_that_is_not_looked_at_is_refused(
+    system: System, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    looked_at = []
+    look = repair_replaced.read_inode
+
+    def note(parent: int, name: bytes) -> object:
+        looked_at.append(name)
+        return look(parent, name)
+
+    monkeypatch.setattr(repair_replaced, "read_inode", note)
     with pytest.raises(RepairError, match="was not looked at"):
-        foretold(system, (f"{SHARE}/deep/".encode(),))
+        foretold(system, (f"{place}/".encode(),))
+    assert Path(place).name.encode() not in looked_at
+
+
+def test_directory_that_is_a_link_to_what_is_not_looked_at_is_refused(system: System) -> None:
+    shutil.rmtree(system.path(DIRECTORY))
+    system.path(DIRECTORY).symlink_to("/srv/dead")
+    with pytest.raises(RepairError, match=r"/srv/dead is on a file system of another host"):
+        foretold(system, (b"/srv/dead/",))
+
+
+MOUNTS: dict[str, tuple[str, str, Callable[[System], object], bool]] = {
+    # what is mounted: (where, its type, what else is done, whether the package is refused)
+    "over a file": (FILE, "ext4", lambda _system: None, True),
+    "over the directory of a file": (SHARE, "ext4", lambda _system: None, True),
+    "over the directory of a lost file": (SHARE, "ext4", lambda system: system.path(FILE).unlink(), True),
+    "over a conffile": ("/etc/alpha.conf", "ext4", lambda _system: None, True),
+    "at an empty directory": (STATE, "ext4", lambda _system: None, False),
+    "above a directory that is there": ("/var/lib/alpha", "ext4", lambda _system: None, False),
+    "above a lost directory": ("/var/lib/alpha", "ext4", lambda system: system.path(STATE).rmdir(), True),
+    "above a lost directory, in memory": (
+        "/var/lib/alpha",
+        "tmpfs",
+        lambda system: system.path(STATE).rmdir(),
+        False,
+    ),
+    "beside": (f"{SHARE}/mine", "ext4", lambda _system: None, False),
+}
+
+
+@pytest.mark.parametrize(("where", "kind", "change", "is_refused"), MOUNTS.values(), ids=MOUNTS.keys())
+def test_what_somebody_has_mounted_is_not_written_over(
+    system: System,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    kind: str,
+    change: Callable[[System], object],
+    is_refused: bool,
+) -> None:
+    change(system)
+    root = Mount(1, b"/", b"", "ext4", "/dev/sda1", frozenset(("rw",)))
+    mounted = root._replace(part=b"/srv/www", path=where.encode(), kind=kind)
+    monkeypatch.setattr(repair_replaced, "read_mounts", lambda _tree: Mounts([root, mounted]))
+    if not is_refused:
+        foretold(system)
+        return
+    with pytest.raises(RepairError, match=f"what is mounted at {where} \\({kind}\\) is not the package's") as refused:
+        foretold(system)
+    assert "Unmount it" in refused.value.remedy
+
+
+def test_bad_inode_refuses_its_package_alone(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = os.readlink
+
+    def bad_disk(name: bytes, dir_fd: int) -> bytes:
+        if name == b"link":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(name, dir_fd=dir_fd)
+
+    monkeypatch.setattr(repair_replaced.os, "readlink", bad_disk)
+    with pytest.raises(RepairError, match=r"/link: what is there cannot be looked at \(Input/output error\)"):
+        foretold(system)
 
 
 def test_what_is_read_is_counted_where_it_must_be_kept(system: System) -> None:
@@ -211,3 +292,17 @@ def test_what_is_read_is_counted_where_it_must_be_kept(system: System) -> None:
     told = foretold(system)
     assert (told[FILE].size, told[FILE].has_content) == (1000, True)
     assert (told["/usr/bin/alpha"].size, told["/usr/bin/alpha"].has_content) == (0, False)
+
+
+def test_what_is_kept_is_all_of_what_is_damaged_and_what_is_replaced_besides(system: System) -> None:
+    system.path(FILE).write_bytes(b"x" * 1000)
+    for path in ("/usr/bin/alpha", f"{SHARE}/first"):
+        system.path(path).chmod(0o600)
+    tree = Tree(str(system.root))
+    try:
+        facts, reference = known(system, tree)
+        step = installation("alpha", reference, [b"/usr/bin/alpha"], "mode_changed")
+        before = with_replaced(tree, step, facts).before
+    finally:
+        tree.close()
+    assert before["size"] == 1000 + len(CONTENT["/usr/bin/alpha"])

@@ -18,6 +18,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages import 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import Contents, Member, VerifiedPackage
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.disk_health import Health, Refusal
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import FILE
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.quarantine import SPARE_BYTES
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import NotRepaired, Plan, Step
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.system_health import (
     assess,
@@ -149,15 +150,16 @@ def test_what_is_not_known_is_said(tree: Tree, host: Callable[..., Path]) -> Non
     ]
 
 
-def test_without_proc_a_read_error_counts_all_the_same(
+def test_without_proc_nothing_is_repaired_and_a_read_error_is_told_all_the_same(
     tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mounts, "MOUNTINFO", str(tmp_path / "nothing"))
     found = ask(tree, Plan([step()], []), tmp_path, {b"/usr/bin/other": errno.EIO})
     assert [refusal.reason for refusal in found.refusals] == [
-        "the root cannot be read in places (/usr/bin/other: EIO), as when its disk fails"
+        "what is mounted, and how its disks are, is not known: there is no /proc to ask",
+        "the root cannot be read in places (/usr/bin/other: EIO), as when its disk fails",
     ]
-    assert found.unknown
+    assert "mount -t proc proc /proc" in found.refusals[0].remedy
 
 
 MARKERS = {
@@ -206,8 +208,9 @@ def package(*sizes: int) -> VerifiedPackage:
     return VerifiedPackage(contents, "signed", "a test", "/nonexistent.deb")
 
 
-def install(*damaged: bytes) -> Step:
-    return step(path=b"it", kind="install_package")._replace(damaged=damaged, after={"version": "1", "size": 1})
+def install(*damaged: bytes, kept: int = 0) -> Step:
+    made = step(path=b"it", kind="install_package")
+    return made._replace(damaged=damaged, before={"size": kept}, after={"version": "1", "size": 1})
 
 
 ROOMS = {
@@ -216,7 +219,13 @@ ROOMS = {
     "files, each in whole blocks": ((step(size=1), step(b"/usr/bin/other", size=BLOCK + 1)), 3 * BLOCK, 0),
     "file that is there": ((step(b"/usr/bin/old", size=1),), BLOCK, 5 * BLOCK),
     "mode alone": ((step(b"/usr/bin/old", kind="set_metadata", size=10 * BLOCK),), 0, 0),
-    "whole package": ((install(b"/usr/bin/old"),), 9 * BLOCK, 5 * BLOCK),
+    "whole package": ((install(b"/usr/bin/old", kept=7 * BLOCK),), 9 * BLOCK, 7 * BLOCK),
+    "whole package, large": ((install(kept=100 << 20),), 9 * BLOCK, 100 << 20),
+    "whole package and a file": (
+        (install(kept=7 * BLOCK), step(b"/usr/bin/old", size=1)),
+        10 * BLOCK,
+        12 * BLOCK,
+    ),
     "file of the database": (
         (step(kind="restore_list")._replace(after={"paths": 2}, content=b"x" * 5000),),
         2 * BLOCK,
@@ -230,7 +239,7 @@ def test_everything_that_is_written_and_kept_needs_room(
     tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: tuple[Step, ...], written: int, kept: int
 ) -> None:
     (tmp_path / "root/usr/bin/old").write_bytes(b"x" * 5 * BLOCK)
-    needed = 2 * (written + kept)
+    needed = max(2 * (written + kept), written + kept + SPARE_BYTES if kept else 0)
     references = {"it": package(8 * BLOCK, 1)}
     for free, reasons in ((needed, 0), (needed - 1, 1)):
         room = SimpleNamespace(f_bavail=free, f_frsize=1, f_flag=0)
@@ -241,6 +250,15 @@ def test_everything_that_is_written_and_kept_needs_room(
             assert f"has not {needed} bytes left for the repair, but {free}" in refusal.reason
             assert f"{written} are written, {kept} are kept" in refusal.reason
             assert "room for 1 bytes" in refusal.remedy
+
+
+def test_room_that_cannot_be_asked_for_is_a_refusal(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bad_disk(_path: bytes) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "statvfs", bad_disk)
+    (found,) = system_health._space(tree, Plan([step()], []), {})
+    assert "cannot be told (Input/output error)" in found.reason
 
 
 def test_too_little_room_is_refused(tree: Tree, host: Callable[..., Path]) -> None:

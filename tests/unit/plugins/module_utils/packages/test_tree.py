@@ -135,3 +135,9 @@ def test_pitfall_37_what_is_to_be_avoided_is_refused_by_whatever_name(root: Path
 def test_root_that_is_no_directory_is_refused(root: Path) -> None:
     with pytest.raises(InvalidInputError, match="not a directory"):
         Tree(str(root / "usr/lib/file"))
+
+
+def test_path_that_links_make_longer_than_the_kernel_takes_is_not_resolved(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b/" * 2000)
+    assert Tree(str(tmp_path)).resolve(b"/a/c") == b"/" + b"b/" * 2000 + b"c"
+    assert Tree(str(tmp_path)).resolve(b"/a" + b"/c" * 100) == b"/a" + b"/c" * 100

@@ -26,7 +26,8 @@ FILE: Mapping[str, Any] = {
     "digest": SOUND,
 }
 DAMAGED = {**FILE, "digest": OTHER, "expected": SOUND, "sound": False}
-UNREAD = {**FILE, "digest": None, "expected": SOUND, "sound": False}
+UNREAD = {**FILE, "digest": None, "expected": SOUND}
+UNREADABLE = {**UNREAD, "sound": False}
 OF_ARCHIVE = {**FILE, "digest": "sha256:" + "3" * 64}
 # Two packages disagree about it, and it is as the second says.
 CONTESTED = {**FILE, "digest": OTHER, "expected": SOUND, "other_expected": [OTHER]}
@@ -36,6 +37,7 @@ LINK: Mapping[str, Any] = {key: FILE[key] for key in ("mode", "uid", "gid", "mod
     "expected": SOUND,
     "sound": False,
 }
+LINK_TO_X = {key: value for key, value in LINK.items() if key not in ("expected", "sound")}
 MISSING: Mapping[str, Any] = {"type": "missing", "packages": ["alpha"]}
 NOT_VERIFIED: Mapping[str, Any] = {"type": "not_verified", "packages": ["alpha"]}
 NOTHING_KNOWN: Mapping[str, str | None] = {"alpha": None}
@@ -81,6 +83,8 @@ def changes(previous: Witness, current: Witness) -> list[dict[str, Any]]:
         (FILE, {**FILE, "mode": "4755", "sound": False}, {"alpha": "2.0"}, "changed", "unexplained"),
         (FILE, LINK, {"alpha": "2.0"}, "changed", "unexplained"),
         (FILE, {**FILE, "digest": OTHER, "expected": None, "sound": False}, {"alpha": "2.0"}, "changed", "unexplained"),
+        (FILE, {**UNREADABLE, "expected": NEW}, {"alpha": "2.0"}, "changed", "unexplained"),
+        (FILE, {**UNREADABLE, "mode": "4755"}, {"alpha": "2.0"}, "changed", "unexplained"),
         (None, DAMAGED, {"alpha": "2.0"}, "appeared", "unexplained"),
         # also where versions are not known, by what the database expects now.
         (FILE, {**FILE, "digest": NEW}, NOTHING_KNOWN, "changed", "package_changed"),
@@ -91,8 +95,15 @@ def changes(previous: Witness, current: Witness) -> list[dict[str, Any]]:
         ({**FILE, "conffile": True}, None, {"alpha": "1.0"}, "disappeared", "conffile"),
         # What is again as its package says was repaired.
         (DAMAGED, FILE, {"alpha": "1.0"}, "changed", "restored"),
-        (None, FILE, {"alpha": "1.0"}, "appeared", "restored"),
         (MISSING, FILE, {"alpha": "1.0"}, "appeared", "restored"),
+        (UNREADABLE, {**FILE, "mode": "0600"}, {"alpha": "1.0"}, "changed", "restored"),
+        # What no reference named before was not there to be repaired: the database has changed along with it.
+        (None, FILE, {"alpha": "1.0"}, "appeared", "unexplained"),
+        (None, LINK_TO_X, {"alpha": "1.0"}, "appeared", "unexplained"),
+        # Nobody knows whether what cannot be read is as it should be again, or was not before.
+        (MISSING, UNREAD, {"alpha": "1.0"}, "appeared", "unexplained"),
+        (DAMAGED, {**UNREAD, "size": 6}, {"alpha": "1.0"}, "changed", "unexplained"),
+        (UNREAD, {**FILE, "mode": "4755"}, {"alpha": "1.0"}, "changed", "unexplained"),
         (LINK, FILE, {"alpha": "1.0"}, "changed", "restored"),
         ({**LINK, "expected": NEW}, FILE, {"alpha": "1.0"}, "changed", "unexplained"),
         ({**DAMAGED, "other_expected": [NEW]}, CONTESTED, {"alpha": "1.0"}, "changed", "unexplained"),
@@ -153,6 +164,55 @@ def test_contents_that_cannot_be_compared_are_counted_and_never_called_unchanged
 
     assert len(list(comparison)) == changes_total
     assert (comparison.contents_not_compared, comparison.verdict()) == (1, verdict)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "versions"),
+    [
+        (FILE, {**UNREAD, "expected": NEW}, {"alpha": "2.0"}),
+        (FILE, {**UNREAD, "size": 6}, {"alpha": "2.0"}),
+        (UNREAD, {**UNREAD, "expected": NEW}, {"alpha": "2.0"}),
+        (FILE, {**UNREAD, "expected": NEW}, NOTHING_KNOWN),
+        (None, {**UNREAD, "packages": ["beta"]}, {"alpha": "1.0", "beta": "1.0"}),
+    ],
+)
+def test_an_upgrade_explains_what_this_user_may_not_read_and_it_is_counted(
+    before: Mapping[str, Any] | None, after: Mapping[str, Any], versions: Mapping[str, str | None]
+) -> None:
+    earlier = NOTHING_KNOWN if versions is NOTHING_KNOWN else {"alpha": "1.0"}
+    comparison = Comparison(seen({b"/f": before} if before else {}, earlier), seen({b"/f": after}, versions))
+
+    assert [change.explanation for change in comparison] == ["package_changed"]
+    assert (comparison.contents_not_compared, comparison.verdict()) == (1, "incomplete")
+
+
+DIVERTED = {**FILE, "diverted_by": "beta"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "earlier", "later", "explanation"),
+    [
+        (None, DIVERTED, {}, {"beta:amd64": "1.0"}, "package_changed"),
+        (DIVERTED, None, {"beta:amd64": "1.0"}, {}, "package_changed"),
+        # It was there all the while,
+        (None, DIVERTED, {"beta:amd64": "1.0"}, {"beta:amd64": "1.0"}, "unexplained"),
+        (DIVERTED, {**DIVERTED, "mode": "4755"}, {"beta:amd64": "1.0"}, {"beta:amd64": "2.0"}, "unexplained"),
+        # and what is damaged in the other place is damage.
+        (None, {**DAMAGED, "diverted_by": "beta"}, {}, {"beta:amd64": "1.0"}, "unexplained"),
+    ],
+)
+def test_a_package_that_diverts_explains_what_it_moves(
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+    earlier: Mapping[str, str],
+    later: Mapping[str, str],
+    explanation: str,
+) -> None:
+    previous = seen({b"/f": before} if before else {}, {"alpha": "1.0", **earlier})
+
+    (found,) = changes(previous, seen({b"/f": after} if after else {}, {"alpha": "1.0", **later}))
+
+    assert (found["explanation"], found["packages"]) == (explanation, ["alpha"])
 
 
 def test_another_size_tells_that_the_content_is_another() -> None:
@@ -220,7 +280,7 @@ def test_paths_are_compared_side_by_side_and_counted() -> None:
     ]
     assert found[1]["path_b64"] == "L2P/"
     assert comparison.files_compared == 3
-    assert comparison.by_explanation == {"unexplained": 2, "restored": 1, "conffile": 0, "package_changed": 0}
+    assert comparison.by_explanation == {"unexplained": 3, "restored": 0, "conffile": 0, "package_changed": 0}
 
 
 def test_other_options_explain_what_only_one_has() -> None:

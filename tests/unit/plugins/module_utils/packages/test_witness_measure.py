@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,16 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages import 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg import read_manifest
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
     DIRECTORY,
+    FILE,
     UNKNOWN,
     Entry,
+    Observation,
     Recorded,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.verify import verify
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.witness_changes import Comparison
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.witness_measure import Verified
 
 from .....peers.dpkg_system import System
 
@@ -32,7 +37,7 @@ def taken(system: System, path: Path, not_done: tuple[str, ...] = ()) -> Path:
     try:
         manifest = read_manifest(tree, None, True)
         observations = [seen for outcome in verify(tree, manifest.entries, 1) for seen in outcome.observations]
-        witness_measure.write(str(path), tree, manifest, observations, not_done, {})
+        witness_measure.write(str(path), tree, manifest, Verified(observations, not_done), {})
     finally:
         tree.close()
     return path
@@ -133,11 +138,60 @@ def test_what_may_come_and_go_is_no_witness(system: System) -> None:
     entries[0].recorded = Recorded(mode=0o644, required=False)
     tree = Tree(str(system.root))
     try:
-        found = list(witness_measure.measure(tree, entries, [], ()))
+        found = list(witness_measure.measure(tree, entries, Verified([])))
     finally:
         tree.close()
 
     assert [line.number for line in found] == [1]
+
+
+@pytest.mark.parametrize(
+    ("seen", "damaged", "sound"),
+    [
+        (Observation(0, "file", error=errno.EACCES), (), True),
+        (Observation(0, "file", error=errno.EPERM), (), True),
+        (Observation(0, "file", busy=True), (), True),
+        # Its mode is wrong besides, or the disk cannot read it, or something else is there.
+        (Observation(0, "file", error=errno.EACCES), (b"/f",), False),
+        (Observation(0, "file", error=errno.EIO), (), False),
+        (Observation(0, "symlink", error=errno.EACCES), (), False),
+    ],
+)
+def test_what_this_user_may_not_read_is_not_called_damaged(
+    tmp_path: Path, seen: Observation, damaged: tuple[bytes, ...], sound: bool
+) -> None:
+    (tmp_path / "f").write_bytes(b"secret\n")
+    entry = Entry(b"/f", b"/f", FILE, "alpha")
+    entry.digest = b"0" * 32
+    tree = Tree(str(tmp_path))
+    try:
+        (found,) = witness_measure.measure(tree, [entry], Verified([seen], damaged=damaged))
+    finally:
+        tree.close()
+
+    assert (found.digest, found.sound) == (None, sound)
+
+
+def test_what_was_not_looked_at_has_its_line_in_its_place(system: System, tmp_path: Path) -> None:
+    tree = Tree(str(system.root))
+    try:
+        manifest = read_manifest(tree, None, True)
+        paths = [entry.path for entry in manifest.entries]
+        hidden = manifest.entries[::3]
+        hidden[0].path = b"/\xff"
+        hidden[1].recorded = Recorded(required=False)
+        hidden[1].digest = None
+        hidden.append(hidden.pop(0))
+        manifest.entries = [entry for entry in manifest.entries if entry not in hidden]
+        witness_measure.write(str(tmp_path / "w"), tree, manifest, Verified([], hidden=hidden), {})
+    finally:
+        tree.close()
+
+    found = files(tmp_path / "w")
+
+    assert [*found] == sorted([*(set(paths[1:]) - {hidden[0].path}), b"/\xff"])
+    unseen = [path for path, line in found.items() if line["type"] == "not_verified"]
+    assert unseen == [entry.path for entry in hidden[1:]]
 
 
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
@@ -169,3 +223,27 @@ def test_what_an_upgrade_no_longer_has_went_with_it(system: System, tmp_path: Pa
     after = taken(system, tmp_path / "2")
 
     assert (b"/usr/share/beta/more", "disappeared", "package_changed") in changes(before, after)
+
+
+def test_a_package_that_diverts_explains_both_places(system: System, tmp_path: Path) -> None:
+    before = taken(system, tmp_path / "1")
+    divert = ("dpkg-divert", f"--root={system.root}", "--rename", "--quiet", "--package", "gamma")
+    subprocess.run([*divert, "--divert", "/usr/bin/alpha.real", "--add", "/usr/bin/alpha"], check=True)
+    system.install("gamma", {"/usr/bin/alpha": b"gamma"})
+    after = taken(system, tmp_path / "2")
+
+    assert changes(before, after) == [
+        (b"/usr/bin/alpha", "changed", "package_changed"),
+        (b"/usr/bin/alpha.real", "appeared", "package_changed"),
+    ]
+
+
+def test_what_appears_along_with_lines_of_the_database_is_unexplained(system: System, tmp_path: Path) -> None:
+    before = taken(system, tmp_path / "1")
+    (system.root / "usr/bin/evil").write_bytes(b"evil\n")
+    with (system.info / "alpha.list").open("ab") as listed, (system.info / "alpha.md5sums").open("ab") as digests:
+        listed.write(b"/usr/bin/evil\n")
+        digests.write(md5(b"evil\n").partition(":")[2].encode() + b"  usr/bin/evil\n")
+    after = taken(system, tmp_path / "2")
+
+    assert changes(before, after) == [(b"/usr/bin/evil", "appeared", "unexplained")]
