@@ -343,8 +343,13 @@ class _Planner:
             return f"it is a {member.kind}"
         if "capabilities_changed" in damage.classes:
             return "its capabilities are set when the package is configured"
-        if damage.classes & _LOST_CLASSES and _is_named(self.facts.scripts.get(label, b""), entry.listed):
-            return "its owner and mode are set when the package is configured"
+        script = self.facts.scripts.get(label, b"")
+        if _is_named(script, entry.listed):
+            if damage.classes & _LOST_CLASSES:
+                return "its owner and mode are set when the package is configured"
+            if b"setcap" in script and not damage.classes <= _METADATA_CLASSES:
+                # The kernel takes them from a file that is written to (capabilities(7)).
+                return "its capabilities, which are set when the package is configured, may have gone with its content"
         return "the strategy is package" if self.policy.strategy == "package" else None
 
     def _plan_file(self, damage: _Damage, label: str, reference: VerifiedPackage) -> None:

@@ -211,6 +211,8 @@ def test_names_of_one_file_are_one_step() -> None:
 
 SCRIPTS = [
     (b"chgrp _ssh /usr/bin/it", "missing", "install_package"),
+    (b"setcap cap_net_raw+ep /bin/it", "content_changed", "install_package"),
+    (b"setcap cap_net_raw+ep /bin/it", "mode_changed", "set_metadata"),
     (b"setcap cap_net_raw+ep /bin/it", "missing", "install_package"),
     (b"chgrp _ssh /usr/bin/it", "content_changed", "replace_file"),
     (b"chgrp _ssh /usr/bin/another", "missing", "replace_file"),
