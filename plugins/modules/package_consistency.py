@@ -52,9 +52,9 @@ options:
       - V(package) installs the whole package again, in exactly the installed version. It is refused where C(dpkg) would
         follow a link out of O(root).
       - V(auto) does V(file) where that is enough, and V(package) where it is not - for a package that is only half
-        installed, for a lost file whose owner, mode or capabilities are set by a maintainer script, for a damaged one with
-        such capabilities (the kernel takes them from a file that is written to), and for one whose attributes cannot be
-        given to a new file.
+        installed, for a lost file whose owner, mode or capabilities are set by a maintainer script, for a damaged one
+        with such capabilities (the kernel takes them from a file that is written to), and for one whose attributes
+        cannot be given to a new file.
     type: str
     choices: [auto, file, package]
     default: auto
