@@ -94,5 +94,7 @@ class System:
         return check(Options(root=str(self.root))._replace(**options))
 
     def copy(self, base: Path) -> System:
-        shutil.copytree(self.root, base / "root", symlinks=True)
+        # cp keeps hard links and owners, which shutil does not.
+        base.mkdir(parents=True, exist_ok=True)
+        _run("cp", "-a", self.root, base / "root")
         return System(base)

@@ -20,7 +20,7 @@ from typing import Any, Callable, NamedTuple
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import other_systems, witness_measure
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.databases import read_manifest
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_files import glob
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.exclusions import Exclusion, excluder
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
     SYMLINK,
     DatabaseProblem,
@@ -52,19 +52,13 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.verdict
 )
 
 ARCHIVE = "archive"
+_NOTHING_RECORDED = Recorded()
 
 #: Where packages are put for a while that are read as the reference: a file system with room for them.
 WORK_DIRECTORY = "/var/tmp"
 
 #: Examples given of each kind of gap.
 MAX_EXAMPLES = 5
-
-
-class Exclusion(NamedTuple):
-    """Paths (a glob whose ``*`` also matches a slash) that are not to be verified, and why."""
-
-    path: str
-    reason: str
 
 
 class Options(NamedTuple):
@@ -273,13 +267,13 @@ def _unknown_packages(packages: tuple[str, ...], manifest: Manifest) -> list[Gap
 
 def _exclude(entries: list[Entry], exclusions: tuple[Exclusion, ...]) -> tuple[list[Entry], list[Gap]]:
     """Take out what is not to be verified; the first exclusion that matches a path gives the reason."""
-    rules = [(glob(os.fsencode(exclusion.path)), exclusion.reason) for exclusion in exclusions]
-    if not rules:
+    if not exclusions:
         return entries, []
+    why_excluded = excluder(exclusions)
     kept: list[Entry] = []
     gaps: list[Gap] = []
     for entry in entries:
-        reason = next((why for rule, why in rules if rule.match(entry.path) or rule.match(entry.listed)), None)
+        reason = why_excluded(entry.path, entry.listed)
         if reason is None:
             kept.append(entry)
         else:
@@ -355,11 +349,12 @@ def _coverage(found: Verification) -> dict[str, object]:
 
 def _not_compared(entries: list[Entry]) -> dict[str, int]:
     """Count the paths of which the reference does not say what mode and what owner is right; a link has no mode."""
-    recorded = [(entry, entry.recorded or Recorded()) for entry in entries]
-    return {
-        "mode_not_compared": sum(entry.kind != SYMLINK and said.mode is None for entry, said in recorded),
-        "owner_not_compared": sum(said.owner is None or said.group is None for _entry, said in recorded),
-    }
+    modes = owners = 0
+    for entry in entries:
+        said = entry.recorded or _NOTHING_RECORDED
+        modes += entry.kind != SYMLINK and said.mode is None
+        owners += said.owner is None or said.group is None
+    return {"mode_not_compared": modes, "owner_not_compared": owners}
 
 
 def _reading(found: Verification) -> dict[str, object]:

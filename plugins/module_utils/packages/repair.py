@@ -50,8 +50,8 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_
 )
 
 if TYPE_CHECKING:
-    from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Exclusion
     from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import Member, VerifiedPackage
+    from ansible_collections.ringmaster.webops.plugins.module_utils.packages.exclusions import Exclusion
 
     #: The package that vouches for what is repaired, or the reason why there is none.
     Reference = Union[VerifiedPackage, str]

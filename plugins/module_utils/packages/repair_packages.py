@@ -169,10 +169,6 @@ class PackageRepair:
             remedy = f"Look at it with dpkg --audit, and install {Path(reference.path).name} by hand"
             raise InstallationError(step.package, f"dpkg ended with status {ended.status}: {ended.said}", remedy)
 
-    def expect_triggers(self) -> None:
-        """Take over the triggers that a run which was killed has put off."""
-        self._quarantine.note_triggers()
-
     def run_triggers(self, damaged: Sequence[bytes]) -> None:
         """Run the triggers that were put off, if any were.
 

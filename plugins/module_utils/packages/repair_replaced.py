@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import repair
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.accounts import read_accounts
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_files import glob
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.exclusions import excluder
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.inode import Inode, read_inode
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
     CONFFILE,
@@ -150,9 +150,9 @@ def listed_only(entries: Iterable[Entry], references: Mapping[str, VerifiedPacka
 
 
 def _require_not_excluded(label: str, found: list[Replaced], facts: repair.Facts) -> None:
-    rules = [(glob(os.fsencode(exclusion.path)), exclusion.reason) for exclusion in facts.excluded]
+    why_excluded = excluder(facts.excluded)
     for each in found:
-        reason = next((why for rule, why in rules if rule.match(each.path) or rule.match(each.listed)), None)
+        reason = why_excluded(each.path, each.listed)
         if reason is not None:
             raise RepairError(
                 label,

@@ -285,7 +285,7 @@ class _Work:
             packages.hold(held)
         if any(run.triggers for run in runs):
             self.done.changed = True
-            packages.expect_triggers()
+            quarantine.note_triggers()
         removed = clear_leftovers(self.tree, quarantine, runs)
         self.done.changed = self.done.changed or bool(removed)
         self.done.leftovers += removed

@@ -18,6 +18,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.errors import In
 
 #: As many links on one path as the kernel follows (path_resolution(7)).
 MAX_LINKS = 40
+#: The longest path that it takes (PATH_MAX).
 MAX_PATH_BYTES = 4096
 
 #: Never follow a link, never wait for the writer of a FIFO, never leave the descriptor to a child.

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.mounts import read_mounts
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import MAX_PATH_BYTES, Tree
 
 #: Where unit files are, the ones that count most first.
 _DIRECTORIES = (
@@ -26,8 +26,6 @@ _PREFIXES = b"@-:+!|"
 _PACKAGED = re.compile(rb"/(?:usr|bin|sbin|lib[^/]*|etc|opt)/[^\0]+", re.DOTALL)
 _MAX_BYTES = 256 * 1024
 _MAX_DROP_INS = 100
-#: The longest path (PATH_MAX of the kernel).
-_MAX_PATH_BYTES = 4096
 #: How many components of paths, those of links included, are looked at for one process or unit.
 _MAX_COMPONENTS = 4096
 
@@ -53,7 +51,7 @@ class Places(Tree):
     def _target(self, path: bytes) -> bytes | None:
         if path not in self._targets:
             self._left -= 1
-        if self._left < 0 or len(path) > _MAX_PATH_BYTES:
+        if self._left < 0:
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
         return super()._target(path)
 
@@ -75,7 +73,7 @@ def real_paths(words: Iterable[bytes], places: Places) -> frozenset[bytes]:
     """
     found: set[bytes] = set()
     for word in words:
-        if len(word) <= _MAX_PATH_BYTES and _PACKAGED.fullmatch(word):
+        if len(word) <= MAX_PATH_BYTES and _PACKAGED.fullmatch(word):
             try:
                 path = places.resolve(word)
                 places.refuse_avoided(path)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Exclusion
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.exclusions import Exclusion
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import Policy
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repairing import RepairOptions
 from ansible_collections.ringmaster.webops.plugins.modules import package_consistency as module

@@ -14,8 +14,8 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Exclusion, Options
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.exclusions import exclusions
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Options
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.exclusions import Exclusion, exclusions
 from ansible_collections.ringmaster.webops.plugins.modules import package_consistency_info as module
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from .....peers.dpkg_system import System
+from .....peers.repairable import repairable
 
 NOBODY = 65534
 
@@ -82,3 +83,33 @@ def system(template: System) -> Iterator[System]:
     with tempfile.TemporaryDirectory() as base:
         Path(base).chmod(0o755)
         yield template.copy(Path(base))
+
+
+@contextlib.contextmanager
+def _new_repairable() -> Iterator[System]:
+    _require_dpkg()
+    with tempfile.TemporaryDirectory() as base:
+        Path(base).chmod(0o755)
+        yield repairable(Path(base))
+
+
+@pytest.fixture
+def repairable_system() -> Iterator[System]:
+    """A root whose packages lie in its cache, with these packages beside it."""
+    with _new_repairable() as system:
+        yield system
+
+
+@pytest.fixture(scope="module")
+def sound() -> Iterator[System]:
+    """The same, for all tests of a module: not to be damaged."""
+    with _new_repairable() as system:
+        yield system
+
+
+@pytest.fixture
+def copy_of_sound(sound: System) -> Iterator[System]:
+    """A copy of it, to damage."""
+    with tempfile.TemporaryDirectory() as base:
+        Path(base).chmod(0o755)
+        yield sound.copy(Path(base))

@@ -22,7 +22,8 @@ import pytest
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import witness
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Exclusion, Options, check
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Options, check
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.exclusions import Exclusion
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.witness_changes import Comparison
 
 if TYPE_CHECKING:

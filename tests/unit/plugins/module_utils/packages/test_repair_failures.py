@@ -10,8 +10,7 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,11 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages import 
     repairing,
     system_health,
 )
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Exclusion, Options, Verification
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Options, Verification
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.database_locks import LockedError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import VerifiedPackage
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.disk_health import Health, Refusal
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.exclusions import Exclusion
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.progress import Progress
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.quarantine import (
     Quarantine,
@@ -52,7 +52,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repairi
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
 
 from .....peers.dpkg_system import System
-from .....peers.repairable import CACHE, CONTENT, repairable
+from .....peers.repairable import CACHE, CONTENT
 from .....peers.signed_repository import SignedRepository
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files back their owners")
@@ -62,14 +62,9 @@ OTHER = "/usr/share/beta/data"
 
 
 @pytest.fixture
-def system() -> Iterator[System]:
-    if shutil.which("dpkg") is None or shutil.which("dpkg-deb") is None:
-        pytest.skip("dpkg and dpkg-deb, which make the databases that these tests read, are not installed")
-    with tempfile.TemporaryDirectory() as base:
-        Path(base).chmod(0o755)
-        system = repairable(Path(base))
-        system.path(BINARY).write_bytes(b"x")
-        yield system
+def system(repairable_system: System) -> System:
+    repairable_system.path(BINARY).write_bytes(b"x")
+    return repairable_system
 
 
 def run(

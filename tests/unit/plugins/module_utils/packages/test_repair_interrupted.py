@@ -7,12 +7,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +24,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repairi
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
 
 from .....peers.dpkg_system import System
-from .....peers.repairable import CONTENT, photograph, repairable
+from .....peers.repairable import CONTENT, photograph
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files back their owners")
 
@@ -43,21 +41,16 @@ PATH=/usr/sbin:/usr/bin:/sbin:/bin exec dpkg "$@"
 
 
 @pytest.fixture
-def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
-    if shutil.which("dpkg") is None or shutil.which("dpkg-deb") is None:
-        pytest.skip("dpkg and dpkg-deb, which make the databases that these tests read, are not installed")
+def system(repairable_system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> System:
     monkeypatch.setattr(check, "WORK_DIRECTORY", str(tmp_path))
-    with tempfile.TemporaryDirectory() as base:
-        Path(base).chmod(0o755)
-        found = repairable(Path(base))
-        selection = ["dpkg", f"--root={found.root}", "--set-selections"]
-        subprocess.run(selection, input=b"alpha hold\n", check=True, capture_output=True)
-        program = tmp_path / "bin/dpkg"
-        program.parent.mkdir()
-        program.write_text(WAITING_DPKG.format(base=base))
-        program.chmod(0o755)
-        monkeypatch.setattr(commands, "PATH", f"{program.parent}:{commands.PATH}")
-        yield found
+    selection = ["dpkg", f"--root={repairable_system.root}", "--set-selections"]
+    subprocess.run(selection, input=b"alpha hold\n", check=True, capture_output=True)
+    program = tmp_path / "bin/dpkg"
+    program.parent.mkdir()
+    program.write_text(WAITING_DPKG.format(base=repairable_system.base))
+    program.chmod(0o755)
+    monkeypatch.setattr(commands, "PATH", f"{program.parent}:{commands.PATH}")
+    return repairable_system
 
 
 def run(system: System) -> dict[str, Any]:

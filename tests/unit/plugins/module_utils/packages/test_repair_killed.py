@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repairing import RepairOptions, repair
 
 from .....peers.dpkg_system import System
-from .....peers.repairable import photograph, repairable
+from .....peers.repairable import photograph
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files back their owners")
 
@@ -43,15 +42,6 @@ SHARE = "/usr/share/alpha"
 def own_work_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was fetched for a run that is killed stays where it was put."""
     monkeypatch.setattr(check, "WORK_DIRECTORY", str(tmp_path))
-
-
-@pytest.fixture(scope="module")
-def sound() -> Iterator[System]:
-    if shutil.which("dpkg") is None or shutil.which("dpkg-deb") is None:
-        pytest.skip("dpkg and dpkg-deb, which make the databases that these tests read, are not installed")
-    with tempfile.TemporaryDirectory() as base:
-        Path(base).chmod(0o755)
-        yield repairable(Path(base))
 
 
 def zero_a_block(system: System) -> None:
@@ -117,11 +107,6 @@ def _killing(call: Callable[..., Any], left: list[int]) -> Callable[..., Any]:
     return counted
 
 
-def copied(system: System, base: Path) -> System:
-    subprocess.run(["cp", "-a", system.root, base / "root"], check=True)
-    return System(base)
-
-
 def assert_old_or_new(root: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
     """A name of several may have the new file already, while another still has the old one."""
     for path, found in photograph(root).items():
@@ -151,13 +136,13 @@ def assert_survives(sound: System, damage: Callable[[System], None], strategy: s
         base = Path(directory)
         base.chmod(0o755)
         (base / "damaged").mkdir()
-        damaged = copied(sound, base / "damaged")
+        damaged = sound.copy(base / "damaged")
         damage(damaged)
         new, old = photograph(sound.root), photograph(damaged.root)
         for number in range(1 + DAMAGES.index(damage), MAX_CALLS, STEP):
             place = base / str(number)
             place.mkdir()
-            system = copied(damaged, place)
+            system = damaged.copy(place)
             killed = run_until_call(system, number, strategy)
             assert_old_or_new(system.root, old, new)
             if killed:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,7 +30,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
 
 from .....peers.dpkg_system import System, _run
-from .....peers.repairable import CACHE, CONTENT, photograph, repairable
+from .....peers.repairable import CACHE, CONTENT, photograph
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to other owners")
 
@@ -43,22 +41,9 @@ DIRECTORY = f"{SHARE}/deep/er"
 STATE = "/var/lib/alpha/state"
 
 
-@pytest.fixture(scope="module")
-def sound() -> Iterator[System]:
-    if shutil.which("dpkg") is None or shutil.which("dpkg-deb") is None:
-        pytest.skip("dpkg and dpkg-deb, which make the databases that these tests read, are not installed")
-    with tempfile.TemporaryDirectory() as base:
-        Path(base).chmod(0o755)
-        yield repairable(Path(base))
-
-
 @pytest.fixture
-def system(sound: System) -> Iterator[System]:
-    with tempfile.TemporaryDirectory() as base:
-        Path(base).chmod(0o755)
-        # cp keeps hard links, which shutil does not.
-        subprocess.run(["cp", "-a", sound.root, f"{base}/root"], check=True)
-        yield System(Path(base))
+def system(copy_of_sound: System) -> System:
+    return copy_of_sound
 
 
 def package(system: System) -> Path:

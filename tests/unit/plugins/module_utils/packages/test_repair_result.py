@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,7 +22,6 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repairi
 from ansible_collections.ringmaster.webops.plugins.plugin_utils import progress_line
 
 from .....peers.dpkg_system import System
-from .....peers.repairable import repairable
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files back their owners")
 
@@ -35,12 +31,8 @@ OTHER = "/usr/share/beta/data"
 
 
 @pytest.fixture
-def system() -> Iterator[System]:
-    if shutil.which("dpkg") is None or shutil.which("dpkg-deb") is None:
-        pytest.skip("dpkg and dpkg-deb, which make the databases that these tests read, are not installed")
-    with tempfile.TemporaryDirectory() as base:
-        Path(base).chmod(0o755)
-        yield repairable(Path(base))
+def system(repairable_system: System) -> System:
+    return repairable_system
 
 
 def asked(system: System, strategy: str = "file", dry_run: bool = False) -> RepairOptions:

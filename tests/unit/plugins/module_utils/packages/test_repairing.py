@@ -20,14 +20,15 @@ from typing import Any
 import pytest
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import commands, quarantine
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Exclusion, Options
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Options
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.exclusions import Exclusion
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.mounts import Mount, Mounts
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.quarantine import QuarantineError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import Policy
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repairing import RepairOptions, repair
 
 from .....peers.dpkg_system import System, _run
-from .....peers.repairable import CACHE, CONTENT, NAMES, build_alpha, photograph, repairable
+from .....peers.repairable import CACHE, CONTENT, NAMES, build_alpha, photograph
 from .....peers.signed_repository import SignedRepository
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files back their owners")
@@ -36,22 +37,9 @@ BINARY = "/usr/bin/alpha"
 FILE = "/usr/share/alpha/a.txt"
 
 
-@pytest.fixture(scope="module")
-def sound() -> Iterator[System]:
-    if shutil.which("dpkg") is None or shutil.which("dpkg-deb") is None:
-        pytest.skip("dpkg and dpkg-deb, which make the databases that these tests read, are not installed")
-    with tempfile.TemporaryDirectory() as base:
-        Path(base).chmod(0o755)
-        yield repairable(Path(base))
-
-
 @pytest.fixture
-def system(sound: System) -> Iterator[System]:
-    with tempfile.TemporaryDirectory() as base:
-        Path(base).chmod(0o755)
-        # cp keeps hard links, which shutil does not.
-        subprocess.run(["cp", "-a", sound.root, f"{base}/root"], check=True)
-        yield System(Path(base))
+def system(copy_of_sound: System) -> System:
+    return copy_of_sound
 
 
 @pytest.fixture(scope="module")
