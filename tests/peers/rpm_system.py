@@ -291,15 +291,19 @@ def encode_header(
     tags: Tags,
     outside: Tags,
     digests: Sequence[str] = ("sha256",),
+    region: int = 63,
 ) -> bytes:
-    """Return a header as rpm stores it: tags (type, values) in the immutable region, its digests, others behind it."""
+    """Return a header as rpm stores it: tags (type, values) in the immutable region, its digests, others behind it.
+
+    The tag of the ``region`` is 62 in the signature header of a package.
+    """
     index, data = bytearray(), bytearray()
     for tag, (kind, values) in tags.items():
         _append(index, data, tag, kind, values)
     entries_in_region = len(index) // 16 + 1
     offset = len(data)
-    data += struct.pack(">IIiI", 63, 7, -16 * entries_in_region, 16)
-    index[:0] = struct.pack(">IIiI", 63, 7, offset, 16)
+    data += struct.pack(">IIiI", region, 7, -16 * entries_in_region, 16)
+    index[:0] = struct.pack(">IIiI", region, 7, offset, 16)
     counts = struct.pack(">II", entries_in_region, len(data))
     covered = bytes.fromhex("8eade80100000000") + counts + bytes(index) + bytes(data)
     for name in digests:

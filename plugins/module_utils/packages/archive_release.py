@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,17 +75,34 @@ def read_release(prefix: str, source: Source, directory: Path) -> Release:
 
 def _signers(source: Source, files: list[str], output: Path | None) -> list[tuple[str, ...]]:
     """Return the fingerprints of each good signature: of the key that made it, and of the one that it belongs to."""
-    keyrings = [word for keyring in source.keyrings for word in ("--keyring", keyring)]
-    if not keyrings:
+    if not source.keyrings:
         raise _refused("its source has no keyring")
+    return verify(source.keyrings, files, output).signers
+
+
+class Verification(NamedTuple):
+    """The fingerprints of each good signature (see `signers_of_status`), and gpgv's status lines, empty of sqv."""
+
+    signers: list[tuple[str, ...]]
+    status: str
+
+
+def verify(keyrings: Sequence[str], files: list[str], output: Path | None) -> Verification:
+    """Let gpgv, or sqv where that is missing, verify a signature with binary keyrings.
+
+    ``files`` are a detached signature and what it is of, or one signed file, whose text goes to ``output``. Raises
+    `MeasurementError` when neither program can be run.
+    """
+    options = [word for keyring in keyrings for word in ("--keyring", keyring)]
     if shutil.which("gpgv", path=commands.PATH) is not None:
         written = ["--output", str(output)] if output else []
-        done = commands.run(["gpgv", "--status-fd", "1", *keyrings, *written, *files], _VERIFY_SECONDS)
-        return signers_of_status(done.stdout.decode("ascii", "replace"))
+        done = commands.run(["gpgv", "--status-fd", "1", *options, *written, *files], _VERIFY_SECONDS)
+        status = done.stdout.decode("ascii", "replace")
+        return Verification(signers_of_status(status), status)
     signature = ["--output", str(output), "--cleartext", files[0]] if output else ["--signature-file", *files]
-    done = commands.run(["sqv", *keyrings, *signature], _VERIFY_SECONDS)
+    done = commands.run(["sqv", *options, *signature], _VERIFY_SECONDS)
     found = re.findall(r"^[0-9A-F]{40,64}$", done.stdout.decode("ascii", "replace"), re.MULTILINE)
-    return [(fingerprint,) for fingerprint in found] if done.status == 0 else []
+    return Verification([(fingerprint,) for fingerprint in found] if done.status == 0 else [], "")
 
 
 def signers_of_status(text: str) -> list[tuple[str, ...]]:

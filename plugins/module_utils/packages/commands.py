@@ -54,13 +54,14 @@ def run(
         return Output(status, bytes(stdout), stderr.decode("utf-8", "replace"))
 
 
-def stream(argv: Sequence[str], deadline: float) -> Generator[bytes, None, None]:
+def stream(argv: Sequence[str], deadline: float, source: int = subprocess.DEVNULL) -> Generator[bytes, None, None]:
     """Yield what a program writes to its standard output, piece by piece.
 
-    ``deadline`` is a reading of `time.monotonic`. Raises `MeasurementError` when it cannot be started, takes longer, or
-    ends with another status than 0. The program does not outlive the iteration.
+    ``deadline`` is a reading of `time.monotonic`, ``source`` the descriptor of its standard input. Raises
+    `MeasurementError` when it cannot be started, takes longer, or ends with another status than 0. The program does not
+    outlive the iteration.
     """
-    with started(argv, None, "/", subprocess.DEVNULL) as process:
+    with started(argv, None, "/", subprocess.DEVNULL, source) as process:
         for _from, data in _chunks({_descriptor(process.stdout)}, deadline, argv[0]):
             yield data
         try:
@@ -86,13 +87,17 @@ def environment(added: Mapping[str, str] | None = None) -> dict[str, str]:
 
 @contextlib.contextmanager
 def started(
-    argv: Sequence[str], added: Mapping[str, str] | None, directory: str, errors: int
+    argv: Sequence[str],
+    added: Mapping[str, str] | None,
+    directory: str,
+    errors: int,
+    source: int = subprocess.DEVNULL,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start a program in a process group of its own, which is ended with the block."""
     try:
         process = subprocess.Popen(  # pylint: disable=ansible-bad-function,consider-using-with
             list(argv),
-            stdin=subprocess.DEVNULL,
+            stdin=source,
             stdout=subprocess.PIPE,
             stderr=errors,
             cwd=directory,

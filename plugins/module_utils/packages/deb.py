@@ -19,6 +19,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb_con
     ArMember,
     DebError,
     Reader,
+    decompressed,
     parts,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb_tar import HARD_LINK, Header
@@ -154,7 +155,8 @@ def _read_member(path: str, control: bool, take: _Take) -> None:
         found = parts(descriptor)
         member: ArMember = found.control if control else found.data
         limit = MAX_CONTROL_BYTES if control else MAX_DATA_BYTES
-        reader = Reader(path, descriptor, member, time.monotonic() + READ_SECONDS, limit)
+        deadline = time.monotonic() + READ_SECONDS
+        reader = Reader(decompressed(path, descriptor, member, deadline), member.size, deadline, limit)
         try:
             for header, content in deb_tar.members(reader):
                 if take(header, content):

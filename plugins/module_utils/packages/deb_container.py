@@ -157,13 +157,18 @@ def _members(descriptor: int) -> Iterator[ArMember]:
 
 
 class Reader:
-    """The decompressed bytes of one member of a .deb, read from front to back, to a limit and a deadline."""
+    """The decompressed bytes of one part of a package, read from front to back, to a limit and a deadline."""
 
-    def __init__(self, path: str, descriptor: int, member: ArMember, deadline: float, limit: int) -> None:
-        """Begin to read; ``deadline`` is a reading of `time.monotonic`, ``limit`` the most bytes that may come."""
+    def __init__(
+        self, chunks: Generator[bytes, None, None], compressed_bytes: int, deadline: float, limit: int
+    ) -> None:
+        """Begin to read ``chunks``, which were ``compressed_bytes`` before they were decompressed.
+
+        ``deadline`` is a reading of `time.monotonic`, ``limit`` the most bytes that may come.
+        """
         self._deadline = deadline
-        self._left = min(limit, max(FREE_GROWTH_BYTES, MAX_GROWTH * member.size))
-        self._chunks = _decompressed(path, descriptor, member, deadline)
+        self._left = min(limit, max(FREE_GROWTH_BYTES, MAX_GROWTH * compressed_bytes))
+        self._chunks = chunks
         self._chunk = memoryview(b"")
         self._taken = 0
 
@@ -207,17 +212,19 @@ class Reader:
         return bool(chunk)
 
 
-def _decompressed(path: str, descriptor: int, member: ArMember, deadline: float) -> Generator[bytes, None, None]:
+def decompressed(path: str, descriptor: int, member: ArMember, deadline: float) -> Generator[bytes, None, None]:
+    """Yield the decompressed bytes of a member of the .deb at ``path``, which is open; for a `Reader`."""
     suffix = member.name.partition(".tar")[2]
     if suffix in _FOREIGN:
         option = "--fsys-tarfile" if member.name.startswith("data") else "--ctrl-tarfile"
         return commands.stream(["dpkg-deb", option, path], deadline)
-    compressed = _compressed(descriptor, member)
-    return _decode(compressed, _DECODERS[suffix]) if suffix else compressed
+    compressed = stored(descriptor, member.offset, member.size)
+    return decode(compressed, suffix) if suffix else compressed
 
 
-def _compressed(descriptor: int, member: ArMember) -> Generator[bytes, None, None]:
-    position, end = member.offset, member.offset + member.size
+def stored(descriptor: int, offset: int, size: int) -> Generator[bytes, None, None]:
+    """Yield the bytes of a part of an open file as they are. Raises `EOFError` when it has become shorter."""
+    position, end = offset, offset + size
     while position < end:
         data = os.pread(descriptor, min(CHUNK_BYTES, end - position), position)
         if not data:
@@ -226,14 +233,14 @@ def _compressed(descriptor: int, member: ArMember) -> Generator[bytes, None, Non
         yield data
 
 
-def _decode(compressed: Iterator[bytes], new_decoder: Callable[[], _Decoder]) -> Generator[bytes, None, None]:
-    """Decompress, never more than a chunk at once; several streams after each other are one."""
+def decode(compressed: Iterator[bytes], suffix: str) -> Generator[bytes, None, None]:
+    """Decompress what such files have the suffix of, never more than a chunk at once; several streams are one."""
     decoder: _Decoder | None = None
     for piece in compressed:
         data = piece
         while data or (decoder is not None and not decoder.needs_input):
             if decoder is None:
-                decoder = new_decoder()
+                decoder = _DECODERS[suffix]()
             chunk = decoder.decompress(data, CHUNK_BYTES)
             data = b""
             if decoder.eof:

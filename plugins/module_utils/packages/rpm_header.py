@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One header of an rpm database: its tags, and whether it is what the packager made, without trusting rpm.
+"""One header of an rpm database or a package: its tags, and whether it is what the packager made, without trusting rpm.
 
 Format (rpm's manual, "Package format", section header): two numbers (entries, bytes of data), the index (an entry is
 tag, type, offset, count), the data; all numbers big-endian. The first entry is the immutable region, which the digests
@@ -104,23 +104,56 @@ class Header:
         found = self.strings(tag)
         return found[0].decode("utf-8", "backslashreplace") if found else None
 
-    def verify(self) -> tuple[str, ...]:
+    def binary(self, tag: int) -> bytes:
+        """Return the bytes of a tag, none when it does not occur."""
+        place = self._places.get(tag)
+        if place is None:
+            return b""
+        if place.kind != _BINARY:
+            raise DamagedHeaderError(f"its tag {tag} does not hold bytes")
+        return self._data[place.offset : place.offset + place.elements]
+
+    def most_elements(self) -> int:
+        """Return how many numbers or strings the longest of the tags holds."""
+        return max((place.elements for place in self._places.values() if place.kind != _BINARY), default=0)
+
+    def is_whole(self) -> bool:
+        """Tell whether the immutable region is all of the header, so that nothing of it escapes its digests."""
+        return self._region == (len(self._index) // _ENTRY.size, len(self._data))
+
+    def region(self) -> bytes:
+        """Return the immutable region as its digests and signatures cover it."""
+        entries, data_bytes = self._require_region()
+        return (
+            _MAGIC + _COUNTS.pack(entries, data_bytes) + self._index[: entries * _ENTRY.size] + self._data[:data_bytes]
+        )
+
+    def region_sha256(self) -> str:
+        """Return the SHA-256 of the immutable region, which an installed header and that of its .rpm have in common."""
+        return self._digest("sha256", *self._require_region())
+
+    def verify(self, digests: Header | None = None) -> tuple[str, ...]:
         """Compare the immutable region with every digest of it that the header holds; return their algorithms.
+
+        The header of a .rpm has its digests in another one, the signature header: ``digests``.
 
         None are returned for a header without a digest (a public key, a package made before rpm 4.0): nothing is known
         about it then. Raises `DamagedHeaderError` for one that does not match.
         """
         verified = []
         for tag, name in _DIGEST_TAGS.items():
-            expected = self.text(tag)
+            expected = (digests or self).text(tag)
             if expected is None:
                 continue
-            if self._region is None:
-                raise DamagedHeaderError("it has a digest and no immutable region")
-            if self._digest(name, *self._region) != expected:
+            if self._digest(name, *self._require_region()) != expected:
                 raise DamagedHeaderError(f"its {name} digest does not match")
             verified.append(name)
         return tuple(verified)
+
+    def _require_region(self) -> tuple[int, int]:
+        if self._region is None:
+            raise DamagedHeaderError("it has no immutable region")
+        return self._region
 
     def _digest(self, name: str, entries: int, data_bytes: int) -> str:
         hasher = hashlib.new(name, _MAGIC + _COUNTS.pack(entries, data_bytes), usedforsecurity=False)

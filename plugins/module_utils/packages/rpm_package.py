@@ -96,13 +96,16 @@ def basenames(header: Header) -> list[bytes]:
     return header.strings(_BASENAMES) or [name.rpartition(b"/")[2] for name in header.strings(_OLD_NAMES)]
 
 
-def read_files(header: Header) -> list[PackagedFile]:
-    """Return the files of a package. Raises `DamagedHeaderError` when what it says of them does not fit together."""
+def read_files(header: Header, installed: bool = True) -> list[PackagedFile]:
+    """Return the files of a package. Raises `DamagedHeaderError` when what it says of them does not fit together.
+
+    Only that of an ``installed`` one must say in what states they are.
+    """
     paths = _paths(header)
     if not paths:
         return []
     count = len(paths)
-    states = _column(header.numbers(_FILE_STATES), count, _FILE_STATES)
+    states = _column(header.numbers(_FILE_STATES), count, _FILE_STATES, None if installed else NORMAL)
     if not _STATES.issuperset(states):
         raise DamagedHeaderError("it has a file in a state that does not exist")
     sizes = header.numbers(_LONG_SIZES) or header.numbers(_SIZES)
