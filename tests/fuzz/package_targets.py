@@ -6,7 +6,18 @@
 
 from __future__ import annotations
 
-from fuzz import targets_deb, targets_dpkg, targets_portage, targets_rpm
+from fuzz import targets_deb, targets_dpkg, targets_portage, targets_rpm, targets_rpm_file
 
-TARGETS = (*targets_dpkg.TARGETS, *targets_portage.TARGETS, *targets_rpm.TARGETS, *targets_deb.TARGETS)
-SLOW_TARGETS = (*targets_portage.SLOW_TARGETS, *targets_rpm.SLOW_TARGETS, *targets_deb.SLOW_TARGETS)
+TARGETS = (
+    *targets_dpkg.TARGETS,
+    *targets_portage.TARGETS,
+    *targets_rpm.TARGETS,
+    *targets_deb.TARGETS,
+    *targets_rpm_file.TARGETS,
+)
+SLOW_TARGETS = (
+    *targets_portage.SLOW_TARGETS,
+    *targets_rpm.SLOW_TARGETS,
+    *targets_deb.SLOW_TARGETS,
+    *targets_rpm_file.SLOW_TARGETS,
+)

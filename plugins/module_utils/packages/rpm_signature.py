@@ -90,7 +90,7 @@ def signed_by(contents: Contents, keyring: str, directory: Path) -> str:
         signature_file, header_file = Path(private) / "signature", Path(private) / "header"
         header_file.write_bytes(contents.header.region())
         for signature in contents.signatures:
-            _require_signature(signature)
+            require_signature(signature)
             signature_file.write_bytes(signature)
             done = _verify(keyring, [str(signature_file), str(header_file)])
             statuses.append(done.status)
@@ -117,8 +117,8 @@ def _reason(status: str) -> str:
     return "its signature is not good, or not made with a key that the rpm of this system trusts"
 
 
-def _require_signature(data: bytes) -> None:
-    """Refuse all but one signature over a binary document: gpgv would read other messages too."""
+def require_signature(data: bytes) -> None:
+    """Raise `RpmError` for all but one signature over a binary document: gpgv would read other messages too."""
     body = _packet_body(data)
     if not body or body[_TYPE_AT.get(body[0], 0) : _TYPE_AT.get(body[0], 0) + 1] != bytes([_BINARY_DOCUMENT]):
         raise RpmError("what it has for a signature is none over a file")

@@ -107,6 +107,7 @@ REFUSED: dict[str, tuple[Parts | bytes, str]] = {
     "bomb in a name": (made(entry(b"./usr/a", name_bytes=0xFFFFFFFF)), "too long"),
     "no name in the payload": (made(entry(b"./usr/a", name_bytes=0)), "empty"),
     "name without end": (made(entry(b"./usr/a", name_bytes=7)), "does not list"),
+    "name that goes on": (made(entry(b"./usr/aX", A.content, name_bytes=8) + payload_of(B)), "does not list"),
     "no number": (
         made(entry(b"./usr/a").replace(b"000081ff", b"0x0081ff").replace(b"00000008", b"0000+008")),
         "number",
@@ -178,6 +179,15 @@ def test_each_compression_is_read(tmp_path: Path, compressor: str) -> None:
     assert list(found.members) == [b"/usr/a", b"/usr/b"]
     assert found.members[b"/usr/b"].sha256 == sha256(B.content)
     assert found.package.nevra == "handmade-1-2.noarch"
+
+
+def test_the_checksum_of_the_compression_is_read_behind_the_end_of_the_archive(tmp_path: Path) -> None:
+    padding = bytes(4 * deb_container.CHUNK_BYTES)
+    sound = rpm(tags(*FILES), payload_of(*FILES) + padding, with_payload_digest=False)
+    assert len(read(tmp_path, sound).members) == 2
+
+    with pytest.raises(RpmError, match="cannot be decompressed"):
+        read(tmp_path, sound._replace(payload=flipped(sound.payload, len(sound.payload) - 8)))
 
 
 @pytest.mark.parametrize(
@@ -326,7 +336,8 @@ def test_a_header_with_too_much_of_something_is_refused(tmp_path: Path, monkeypa
 
 def test_a_slow_package_ends_at_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rpm_file, "READ_SECONDS", -1.0)
-    for package in (SOUND, made(payload_of(*FILES))):
+    unread = SOUND._replace(payload=flipped(SOUND.payload, 40))
+    for package in (unread, made(payload_of(*FILES))):
         with pytest.raises(RpmError, match="too long"):
             read(tmp_path, package)
 

@@ -226,6 +226,14 @@ def test_states_that_do_not_fit_the_files_are_refused(states: tuple[int, ...]) -
         _files(encode_header(PACKAGE, {1029: (1, states)}))
 
 
+def test_only_the_files_of_an_installed_package_have_states() -> None:
+    header = Header(encode_header(PACKAGE, {}))
+
+    assert [file.state for file in read_files(header, installed=False)] == [0, 0]
+    with pytest.raises(DamagedHeaderError, match="1029"):
+        read_files(header)
+
+
 def test_a_tag_behind_the_region_does_not_replace_one_in_it() -> None:
     with pytest.raises(DamagedHeaderError, match="more than once"):
         Header(encode_header(PACKAGE, {**INSTALLED, 1035: (8, (b"c" * 64, b"d" * 64))}))
