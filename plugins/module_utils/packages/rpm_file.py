@@ -207,7 +207,10 @@ class _Package:
             raise RpmError("its header is absurdly large")
         if size > self._end - position:
             raise RpmError("it is truncated")
-        return Header(os.pread(self._descriptor, size, position)), position + size
+        header = Header(os.pread(self._descriptor, size, position))
+        if header.most_elements() > rpm_payload.MAX_FILES:
+            raise RpmError(f"its header holds more than {rpm_payload.MAX_FILES} of something")
+        return header, position + size
 
     # Payload
 

@@ -26,7 +26,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.rpm_pac
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import MAX_PATH_BYTES
 
-#: More files than any package has; a header may not hold more of anything.
+#: More files than any package has; a header that holds more of anything is refused (``rpm_file.py``).
 MAX_FILES = 400_000
 
 _FILE_DEVICES, _FILE_INODES = 1095, 1096
@@ -55,8 +55,6 @@ class Listed:
 
     def __init__(self, header: Header) -> None:
         """Read them. Raises `RpmError` for names that no package may have, `DamagedHeaderError`."""
-        if header.most_elements() > MAX_FILES:
-            raise RpmError(f"its header holds more than {MAX_FILES} of something")
         self.files = read_files(header, installed=False)
         self.numbers: dict[bytes, int] = {}
         for number, file in enumerate(self.files):
