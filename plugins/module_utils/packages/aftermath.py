@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import threading
 import time
 from collections.abc import Iterable
@@ -73,6 +74,7 @@ _INITRAMFS = re.compile(
     rb"|/etc/(?:crypttab|dracut\.conf|fstab|modules)",
     re.DOTALL,
 )
+_ANY = re.compile(rb"(?s:.+)")
 _INITRAMFS_IMAGE = re.compile(r"initrd|initramfs")
 _UNIT_FILE = re.compile(rb"(?:/usr)?(?:/lib|/etc)/systemd/system/.*|/etc/init\.d/[^/]*", re.DOTALL)
 #: What an interpreter loads and forgets where from, by the beginning of its program's name.
@@ -293,6 +295,7 @@ def _commands(files: frozenset[bytes], root: Path) -> list[dict[str, object]]:
     made = (
         (_INITRAMFS, _initramfs_command(root), "the initramfs has copies of it, with which the next start begins"),
         (_UNIT_FILE, "systemctl daemon-reload", "systemd has the unit as it was when it read it"),
+        (_ANY, _labels_command(files, root), "a file that was missing has the SELinux label of its directory"),
     )
     commands: list[dict[str, object]] = []
     for pattern, command, reason in made:
@@ -314,6 +317,14 @@ def _initramfs_command(root: Path) -> str:
     if (root / "usr/sbin/update-initramfs").exists():
         return "update-initramfs -u -k all"
     return "dracut --force --regenerate-all"
+
+
+def _labels_command(files: frozenset[bytes], root: Path) -> str:
+    """Return how SELinux's labels are set anew; nothing where it is not in use (selinux(8), restorecon(8))."""
+    if not (root / "sys/fs/selinux/enforce").exists():
+        return ""
+    tops = {text(path[: (path + b"/").index(b"/", 1)]) for path in files}
+    return f"restorecon -R {' '.join(map(shlex.quote, sorted(tops)))}"
 
 
 def mapped_files(maps: bytes) -> dict[bytes, bool]:

@@ -11,11 +11,8 @@ archives that apt knows. A .deb whose SHA-256 is in a signed index is ``signed``
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,17 +25,20 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive_release import Record
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import VerifiedPackage
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb_container import DebError
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.shelves import (
+    Candidate,
+    Shelves,
+    copy_package,
+    require_space,
+)
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.work_directory import WorkDirectory
 
 SIGNED = "signed"
 DIGEST = "digest"
 PACKAGE_CACHE = b"/var/cache/apt/archives"
+_SUFFIX = b".deb"
 
-MAX_DEB_BYTES = 16 * 1024**3
-#: What must stay free where packages are put for a while.
-_SPARE_BYTES = 64 * 1024 * 1024
-_CHUNK_BYTES = 1024 * 1024
 _IDENTITY = (
     re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,150}"),
     re.compile(r"[0-9A-Za-z][0-9A-Za-z.+~:_-]{0,150}"),
@@ -65,24 +65,6 @@ class Options(NamedTuple):
     timeout_seconds: float = 900.0
 
 
-class _Shelf(NamedTuple):
-    """A directory with packages in it: a path inside a tree, its names, and what to call it."""
-
-    tree: Tree
-    directory: bytes
-    names: frozenset[bytes]
-    label: str
-
-
-class _Candidate(NamedTuple):
-    """A private copy of a .deb that may be the right one."""
-
-    path: Path
-    sha256: bytes
-    size: int
-    label: str
-
-
 class Archive:
     """Packages for one root. What it needs for that lies in a private directory, which `close` removes."""
 
@@ -102,12 +84,7 @@ class Archive:
         self._names = names
         self._apt: Apt | None = None
         self._asked = False
-        shelves = [_shelf(tree, PACKAGE_CACHE, "the package cache")]
-        self._trees = [_tree(path) for path in self._options.directories]
-        shelves += [
-            _shelf(other, b"", f"directory {path}") for path, other in zip(self._options.directories, self._trees)
-        ]
-        self._shelves = shelves
+        self._shelves = Shelves(tree, (PACKAGE_CACHE,), self._options.directories, _SUFFIX)
         try:
             self._work = WorkDirectory(directory)
         except OSError as error:
@@ -125,8 +102,7 @@ class Archive:
 
     def close(self) -> None:
         """Remove everything private, packages that were given out included."""
-        for tree in self._trees:
-            tree.close()
+        self._shelves.close()
         self._work.close()
 
     def to_inherit(self) -> tuple[int, ...]:
@@ -200,62 +176,33 @@ class Archive:
     # Candidates
 
     def _shelved(self, wanted: Identity) -> bool:
-        return any(name in shelf.names for shelf in self._shelves for name in file_names(wanted))
+        return any(name in self._shelves for name in file_names(wanted))
 
-    def _candidates(self, wanted: Identity, work: Path) -> Iterator[_Candidate]:
+    def _candidates(self, wanted: Identity, work: Path) -> Iterator[Candidate]:
         """Yield what was downloaded, then what lies in one of the directories."""
         downloaded = self._take(wanted, work)
         if downloaded is not None:
             yield downloaded
-        for shelf in self._shelves:
-            for name in file_names(wanted):
-                if name in shelf.names:
-                    candidate = self._copied(shelf, name)
-                    if candidate is not None:
-                        yield candidate
+        yield from self._shelves.candidates(file_names(wanted), self._directory)
 
-    def _take(self, wanted: Identity, work: Path) -> _Candidate | None:
+    def _take(self, wanted: Identity, work: Path) -> Candidate | None:
         """Take a downloaded package out of the directory in which apt's own user may write."""
         path = _downloaded(wanted, work)
         if path is None:
             return None
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            return self._copy(descriptor, "a package archive")
+            return copy_package(descriptor, self._directory, "a package archive", _SUFFIX)
         finally:
             os.close(descriptor)
             path.unlink()
-
-    def _copied(self, shelf: _Shelf, name: bytes) -> _Candidate | None:
-        try:
-            descriptor = shelf.tree.open(shelf.directory + b"/" + name)
-        except OSError:
-            return None
-        try:
-            return self._copy(descriptor, shelf.label)
-        finally:
-            os.close(descriptor)
-
-    def _copy(self, descriptor: int, label: str) -> _Candidate:
-        """Copy a package to where nobody changes it, and hash it on the way. Raises `OSError`."""
-        size = os.fstat(descriptor).st_size
-        _require_space(self._directory, size)
-        handle, name = tempfile.mkstemp(suffix=".deb", dir=self._directory)
-        hasher = hashlib.sha256()
-        total = 0
-        with os.fdopen(handle, "wb") as stream:
-            while total < size and (data := os.read(descriptor, min(_CHUNK_BYTES, size - total))):
-                hasher.update(data)
-                stream.write(data)
-                total += len(data)
-        return _Candidate(Path(name), hasher.hexdigest().encode(), total, label)
 
     def _download(self, wanted: Sequence[Identity], work: Path) -> list[str]:
         """Download packages, as far as there is room for them; returns complaints."""
         if self._apt is None or not wanted:
             return []
         try:
-            _require_space(self._directory, 2 * sum(max(r.size for r in self.records(one)) for one in wanted))
+            require_space(self._directory, 2 * sum(max(r.size for r in self.records(one)) for one in wanted))
         except OSError as error:
             return [f"there is no room for it: {error.strerror}"]
         return self._apt.download(wanted, work, self._options.timeout_seconds)
@@ -263,7 +210,7 @@ class Archive:
     # Trust
 
     def _judge(
-        self, wanted: Identity, candidate: _Candidate, records: dict[bytes, Record]
+        self, wanted: Identity, candidate: Candidate, records: dict[bytes, Record]
     ) -> VerifiedPackage | Unavailable:
         """Decide how far a .deb can be trusted; one that is not trusted far enough is not given out."""
         record = records.get(candidate.sha256)
@@ -311,26 +258,3 @@ def file_names(wanted: Identity) -> tuple[bytes, ...]:
 def _downloaded(wanted: Identity, work: Path) -> Path | None:
     path = work / file_names(wanted)[0].decode()
     return path if path.is_file() and not path.is_symlink() else None
-
-
-def _require_space(directory: Path, size: int) -> None:
-    """Raise `OSError` unless so many bytes can be written."""
-    free = shutil.disk_usage(directory).free
-    if size > MAX_DEB_BYTES or free < size + _SPARE_BYTES:
-        reason = f"{size + _SPARE_BYTES} bytes must be free in {directory.parent}, and {free} are"
-        raise OSError(errno.ENOSPC, reason)
-
-
-def _shelf(tree: Tree, directory: bytes, label: str) -> _Shelf:
-    try:
-        names = frozenset(name for name in tree.names(directory) if name.endswith(b".deb"))
-    except OSError:
-        names = frozenset()
-    return _Shelf(tree, directory, names, label)
-
-
-def _tree(path: str) -> Tree:
-    try:
-        return Tree(path)
-    except InvalidInputError as error:
-        raise InvalidInputError(f"package directory {path!r}", error.reason, "Name a directory of packages") from error

@@ -64,6 +64,16 @@ def parse_attribute(data: bytes) -> Capabilities | None:
     return Capabilities(permitted & _ALL, inheritable & _ALL, bool(magic & _EFFECTIVE), root_id)
 
 
+def to_attribute(capabilities: Capabilities) -> bytes:
+    """Return the value of the extended attribute; of version 3 only where a user namespace has a root of its own."""
+    version = 3 if capabilities.root_id else 2
+    low, high = 0xFFFFFFFF, 32
+    sets = (capabilities.permitted, capabilities.inheritable)
+    words = (*(each & low for each in sets), *(each >> high for each in sets))
+    data = struct.pack("<5I", version << 24 | (_EFFECTIVE if capabilities.effective else 0), *words)
+    return data + (struct.pack("<I", capabilities.root_id) if version == 3 else b"")
+
+
 def parse_text(text: str) -> Capabilities | None:
     """Read the text form (``cap_net_raw=ep``, older ``= cap_net_raw+ep``); `None` when it is malformed."""
     if len(text) > _MAX_TEXT:

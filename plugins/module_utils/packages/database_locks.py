@@ -26,7 +26,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree im
 #: The locks of each package manager, in the order in which they are taken. The last is that of its program, the one
 #: before that of whoever runs it.
 DPKG_LOCKS = (b"/var/lib/dpkg/lock-frontend", b"/var/lib/dpkg/lock")
-RPM_LOCKS = (b"/var/lib/rpm/.rpm.lock",)
+RPM_LOCKS = (b"/usr/lib/sysimage/rpm/.rpm.lock", b"/var/lib/rpm/.rpm.lock")
 
 #: ``struct flock`` with 64-bit offsets, as Python is built with.
 _RECORD = "hhqqi0q"

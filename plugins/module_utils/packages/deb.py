@@ -40,11 +40,16 @@ _SCRIPTS = (b"preinst", b"postinst")
 _Take = Callable[[Header, Iterator[memoryview]], bool]
 
 
+#: Of an owner that has a name and no number.
+NO_NUMBER = -1
+
+
 class Member(NamedTuple):
     """One path of a package, as the package brings it.
 
     ``path`` is absolute, ``kind`` one of the constants of ``manifest.py``, ``mode`` the permission bits, ``owner`` and
-    ``group`` the names that dpkg prefers to ``uid`` and ``gid`` (empty where there is none), ``modified`` in seconds
+    ``group`` the names that dpkg prefers to ``uid`` and ``gid`` (empty where there is none; rpm has names alone, and
+    `NO_NUMBER` for the others), ``modified`` in seconds
     since 1970, ``target`` where a symbolic link leads, ``linked_to`` the path of which this is a hard link, ``device``
     as of `os.makedev`, ``sha256`` the hexadecimal digest of a regular file.
     """
@@ -86,8 +91,11 @@ class VerifiedPackage:
     """A package whose .deb lies at ``path`` and has been read whole.
 
     ``trust`` is ``signed`` (its SHA-256 is in signed metadata) or ``digest`` (its files have the MD5 that the database
-    of the root has for them); ``source`` says where it came from and who vouches for it.
+    of the root has for them); ``source`` says where it came from and who vouches for it. ``by_hand`` is the reason why
+    it is not to be installed as a whole, and what to do instead; `None` where nothing is in the way.
     """
+
+    by_hand: tuple[str, str] | None = None
 
     def __init__(self, contents: Contents, trust: str, source: str, path: str) -> None:
         """Hold what was read."""

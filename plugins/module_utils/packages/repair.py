@@ -341,7 +341,7 @@ class _Planner:
             return None  # dpkg restores neither a conffile nor the mode of a directory that is there.
         if member.kind not in (FILE, DIRECTORY, SYMLINK):
             return f"it is a {member.kind}"
-        if "capabilities_changed" in damage.classes:
+        if "capabilities_changed" in damage.classes and _capabilities(entry) is None:
             return "its capabilities are set when the package is configured"
         script = self.facts.scripts.get(label, b"")
         if _is_named(script, entry.listed):
@@ -374,7 +374,10 @@ class _Planner:
             self._add(taken._replace(damaged=(*taken.damaged, damage.path)))
             return
         step = self._file_step(kind, damage, label, reference, member)
-        self._add(step._replace(links=self._other_names(label, reference, member)) if kind == REPLACE_FILE else step)
+        if kind == REPLACE_FILE:
+            others = self._other_names(label, reference, member)
+            step = step._replace(links=others, capabilities=_capabilities(entry))
+        self._add(step)
 
     def _other_names(self, label: str, reference: VerifiedPackage, member: Member) -> tuple[tuple[bytes, bytes], ...]:
         """Return the further names of a member's inode, on disk and in the package."""
@@ -467,6 +470,11 @@ def _metadata(damage: _Damage, member: Member) -> tuple[int | None, str | int | 
         owner = (member.owner or member.uid) if recorded is None or recorded.owner is None else recorded.owner
         group = (member.group or member.gid) if recorded is None or recorded.group is None else recorded.group
     return mode, owner, group
+
+
+def _capabilities(entry: Entry) -> str | None:
+    """Return the capabilities that the database records; `None` where it does not say."""
+    return entry.recorded.capabilities if entry.recorded is not None else None
 
 
 def _mode(damage: _Damage, member: Member) -> int:

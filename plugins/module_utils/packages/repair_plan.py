@@ -37,7 +37,8 @@ class Step(NamedTuple):
     """One step. ``links`` are the further names of the same inode, each with the finding or without.
 
     ``member`` is the name in the package. ``mode``, ``owner`` and ``group`` are what the path gets; `None` leaves it
-    what the old file has. ``damaged`` are the paths with findings that the step makes good. ``before`` and ``after``
+    what the old file has. ``capabilities`` are those of a file in their text form, empty for none; `None` leaves them
+    as ``mode``. ``damaged`` are the paths with findings that the step makes good. ``before`` and ``after``
     say it to a person. ``content`` is that of a file of the database.
     """
 
@@ -57,6 +58,7 @@ class Step(NamedTuple):
     group: str | int | None = None
     damaged: tuple[bytes, ...] = ()
     content: bytes = b""
+    capabilities: str | None = None
 
 
 class NotRepaired(NamedTuple):

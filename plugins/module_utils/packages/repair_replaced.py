@@ -89,8 +89,9 @@ def make_plan(
 ) -> Plan:
     """Plan a repair; its package steps say what they replace, and those that must not be done are refused."""
     findings, problems = list(findings), list(problems)
-    plan = repair.make_plan(findings, problems, facts, policy)
-    unsuited: dict[str, tuple[str, str]] = {}
+    unsuited = _by_hand(facts)
+    plan = repair.make_plan(findings, problems, facts, policy, unsuited)
+    known = len(unsuited)
     examined: dict[str, Step] = {}
     for step in plan.steps:
         if step.kind == INSTALL_PACKAGE:
@@ -98,11 +99,17 @@ def make_plan(
                 examined[step.package] = with_replaced(tree, step, facts)
             except RepairError as error:
                 unsuited[step.package] = (f"{error.value}: {error.reason}", error.remedy)
-    if unsuited:
+    if len(unsuited) > known:
         # What can be repaired by single files is, then; no package is added that was not there before.
         plan = repair.make_plan(findings, problems, facts, policy, unsuited)
     steps = [examined[step.package] if step.kind == INSTALL_PACKAGE else step for step in plan.steps]
     return Plan(steps, plan.not_repaired)
+
+
+def _by_hand(facts: repair.Facts) -> dict[str, tuple[str, str]]:
+    """Return the packages that are not installed as a whole, with reason and remedy."""
+    references = {label: found for label, found in facts.references.items() if not isinstance(found, str)}
+    return {label: found.by_hand for label, found in references.items() if found.by_hand is not None}
 
 
 def with_replaced(tree: Tree, step: Step, facts: repair.Facts) -> Step:
@@ -135,6 +142,8 @@ def replaced_by(tree: Tree, label: str, facts: repair.Facts) -> list[Replaced]:
     reference = facts.references[label]
     if isinstance(reference, str):
         raise RepairError(label, reference, "Repair again")
+    if reference.by_hand is not None:
+        raise RepairError(label, *reference.by_hand)
     return sorted(_Comparison(tree, label, reference, facts).compare())
 
 

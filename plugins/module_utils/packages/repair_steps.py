@@ -17,12 +17,21 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Callable
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import WebopsError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.accounts import Accounts, read_accounts
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import Member, VerifiedPackage
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.capabilities import (
+    ATTRIBUTE,
+    parse_text,
+    to_attribute,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import (
+    NO_NUMBER,
+    Member,
+    VerifiedPackage,
+)
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb_container import DebError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.inode import (
     APPEND_ONLY,
@@ -30,7 +39,6 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.inode i
     KEPT_FLAGS,
     Inode,
     exchange,
-    is_private,
     private_name,
     read_inode,
     set_flags,
@@ -41,8 +49,6 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.quarant
     NotMovableError,
     Quarantine,
     QuarantineError,
-    Unfinished,
-    mark_finished,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import (
     MAKE_DIRECTORY,
@@ -51,7 +57,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_
     SET_METADATA,
     Step,
 )
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import DirectoryWalk, Tree, open_regular
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import DirectoryWalk, Tree
 
 #: What says of the old content that it is the right one, and would say so of the new.
 _NOT_KEPT = ("security.ima", "security.evm", "trusted.overlay.")
@@ -148,7 +154,7 @@ class FileRepair:
         """Give a new file a further name."""
         parent, name = self._enter(path, listed, reference, walk)
         old = _old(parent, name, path)
-        with _private(parent, name) as private:
+        with under_private_name(parent, name) as private:
             os.link(first[1], private, src_dir_fd=first[0], dst_dir_fd=parent, follow_symlinks=False)
             self._put(path, parent, private, name, old)
 
@@ -181,7 +187,7 @@ class FileRepair:
         sha256: bytes | None,
     ) -> None:
         """Write a file beside its place, see that it is what it should be, and put it there."""
-        with _private(parent, name) as private:
+        with under_private_name(parent, name) as private:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(private, flags, 0o600, dir_fd=parent)
             try:
@@ -189,7 +195,7 @@ class FileRepair:
                 fill(descriptor)
                 dress(descriptor)
                 os.fsync(descriptor)
-                if _sha256(descriptor) != sha256:
+                if sha256_on_disk(descriptor) != sha256:
                     raise UntrustedDiskError(
                         text(path),
                         "what was written cannot be read back from the disk as it was written",
@@ -210,17 +216,17 @@ class FileRepair:
                 _set_xattr(descriptor, name, value, step.path)
         # After the owner, which takes special bits away, and after an access control list, whose mask these bits are.
         os.fchmod(descriptor, mode)
+        if step.capabilities is not None:
+            _set_capabilities(descriptor, step.capabilities, step.path)
         os.utime(descriptor, (member.modified, member.modified))
 
     def _owner(self, step: Step, member: Member, kept: Inode | None) -> tuple[int, int]:
-        """Return the numbers of owner and group; a name that the root does not know has that of the package."""
+        """Return the numbers of owner and group: what the step sets, else the old file's, else the package's."""
         owner = member.owner if step.owner is None else step.owner
         group = member.group if step.group is None else step.group
-        uid = owner if isinstance(owner, int) else self._accounts.users.get(owner, member.uid)
-        gid = group if isinstance(group, int) else self._accounts.groups.get(group, member.gid)
-        if kept is not None:
-            uid = kept.uid if step.owner is None else uid
-            gid = kept.gid if step.group is None else gid
+        users, groups = self._accounts.users, self._accounts.groups
+        uid = kept.uid if kept and step.owner is None else _number(owner, users, member.uid, step.path)
+        gid = kept.gid if kept and step.group is None else _number(group, groups, member.gid, step.path)
         return uid, gid
 
     # Links, directories, metadata
@@ -230,7 +236,7 @@ class FileRepair:
         self._quarantine.keep(step.path)
         parent, name = self._enter(step.path, step.member, reference, walk)
         old = _old(parent, name, step.path)
-        with _private(parent, name) as private:
+        with under_private_name(parent, name) as private:
             os.symlink(member.target or b"", private, dir_fd=parent)
             uid, gid = self._owner(step, member, None)
             os.chown(private, uid, gid, dir_fd=parent, follow_symlinks=False)
@@ -246,7 +252,7 @@ class FileRepair:
         old = _old(parent, name, step.path)
         if old is not None and stat.S_ISDIR(old.mode):
             return
-        with _private(parent, name) as private:
+        with under_private_name(parent, name) as private:
             uid, gid = self._owner(step, member, None)
             self._new_directory(parent, private, uid, gid, member.mode if step.mode is None else step.mode)
             if old is None:
@@ -298,9 +304,9 @@ class FileRepair:
             if member is None or not directory:
                 raise
         grandparent, last = self._enter(directory, above, reference, walk)
-        with _private(grandparent, last) as private:
-            uid = self._accounts.users.get(member.owner, member.uid)
-            gid = self._accounts.groups.get(member.group, member.gid)
+        with under_private_name(grandparent, last) as private:
+            uid = _number(member.owner, self._accounts.users, member.uid, directory)
+            gid = _number(member.group, self._accounts.groups, member.gid, directory)
             self._new_directory(grandparent, private, uid, gid, member.mode)
             os.rename(private, last, src_dir_fd=grandparent, dst_dir_fd=grandparent)
             sync_directory(grandparent)
@@ -328,87 +334,8 @@ class FileRepair:
             raise RepairError(error.value, error.reason, error.remedy) from error
 
 
-def clear_leftovers(tree: Tree, quarantine: Quarantine, runs: list[Unfinished]) -> list[str]:
-    """Remove what runs that were killed have left under private names; returns what was removed.
-
-    Whoever calls it holds the locks of the database, so that no other repair is at work. Raises `OSError`.
-    """
-    removed = []
-    for run in runs:
-        for names in run.names:
-            _join(tree, names)
-        for directory in run.directories:
-            removed += _clear_directory(tree, quarantine, tree.resolve(directory))
-        mark_finished(tree, run.run)
-    return removed
-
-
-def _join(tree: Tree, paths: tuple[bytes, ...]) -> None:
-    """Make paths with the same content names of one file, which a run that was killed had begun to do.
-
-    Where their content is not the same, they are damaged, and repaired as that.
-    """
-    walk = DirectoryWalk(tree)
-    try:
-        directory, _slash, name = paths[0].rpartition(b"/")
-        first = os.dup(walk.enter(directory))
-        try:
-            for path in paths[1:]:
-                directory, _slash, other = path.rpartition(b"/")
-                parent = walk.enter(directory)
-                if _content(first, name) != _content(parent, other):
-                    continue
-                with _private(parent, other) as private:
-                    os.link(name, private, src_dir_fd=first, dst_dir_fd=parent, follow_symlinks=False)
-                    os.rename(private, other, src_dir_fd=parent, dst_dir_fd=parent)
-                    sync_directory(parent)
-        finally:
-            os.close(first)
-    except OSError:
-        return  # One is missing, or no file: it is a finding of its own.
-    finally:
-        walk.close()
-
-
-def _content(parent: int, name: bytes) -> tuple[object, ...]:
-    """Return the digest of a file, and what else is the same for all names of one."""
-    descriptor = open_regular(name, parent)
-    try:
-        status = os.fstat(descriptor)
-        return _sha256(descriptor), status.st_mode, status.st_uid, status.st_gid
-    finally:
-        os.close(descriptor)
-
-
-def _clear_directory(tree: Tree, quarantine: Quarantine, directory: bytes) -> list[str]:
-    walk = DirectoryWalk(tree)
-    try:
-        parent = walk.enter(directory)
-        names = [name for name in tree.names(directory) if is_private(name)]
-        for name in names:
-            _clear(quarantine, directory, parent, name)
-        return [text(directory + b"/" + name) for name in names]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    finally:
-        walk.close()
-
-
-def _clear(quarantine: Quarantine, directory: bytes, parent: int, name: bytes) -> None:
-    """Remove what has a private name; a directory with something in it is one that stood where a file belongs."""
-    if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
-        os.unlink(name, dir_fd=parent)
-        return
-    try:
-        os.rmdir(name, dir_fd=parent)
-    except OSError as error:
-        if error.errno != errno.ENOTEMPTY:
-            raise
-        quarantine.move(directory + b"/" + name, parent, name)
-
-
 @contextlib.contextmanager
-def _private(parent: int, name: bytes) -> Iterator[bytes]:
+def under_private_name(parent: int, name: bytes) -> Iterator[bytes]:
     """Give a private name, and see that nothing has it afterwards."""
     private = private_name(name)
     try:
@@ -420,6 +347,15 @@ def _private(parent: int, name: bytes) -> Iterator[bytes]:
             os.rmdir(private, dir_fd=parent)
         except FileNotFoundError:
             pass
+
+
+def _number(owner: str | int, known: Mapping[str, int], of_package: int, path: bytes) -> int:
+    """Return the number of an owner or group; a name that the root does not know has that of the package, if any."""
+    number = owner if isinstance(owner, int) else known.get(owner, of_package)
+    if number == NO_NUMBER:
+        reason = f"it belongs to {str(owner)[:100]!r}, whom this system does not know"
+        raise RepairError(text(path), reason, "Repair its accounts (/etc/passwd, /etc/group) first")
+    return number
 
 
 def _old(parent: int, name: bytes, path: bytes) -> Inode | None:
@@ -477,12 +413,25 @@ def _set_xattr(descriptor: int, name: str, value: bytes, path: bytes) -> None:
         raise _not_kept(path, f"its attribute {name}", error) from error
 
 
+def _set_capabilities(descriptor: int, recorded: str, path: bytes) -> None:
+    """Give a new file the capabilities that its package records, after its owner, which takes them away."""
+    if not recorded:
+        if ATTRIBUTE in os.listxattr(descriptor):
+            os.removexattr(descriptor, ATTRIBUTE)
+        return
+    wanted = parse_text(recorded)
+    if wanted is None:
+        reason = f"its package gives it capabilities that are not known here: {recorded[:100]!r}"
+        raise NotKeptError(text(path), reason, "Repair its package as a whole (strategy: package)")
+    _set_xattr(descriptor, ATTRIBUTE, to_attribute(wanted), path)
+
+
 def _not_kept(path: bytes, what: str, error: OSError) -> NotKeptError:
     reason = f"{what} cannot be kept ({error.strerror})"
     return NotKeptError(text(path), reason, "Repair its package as a whole (strategy: package)")
 
 
-def _sha256(descriptor: int) -> bytes:
+def sha256_on_disk(descriptor: int) -> bytes:
     """Return the digest of a file that was just made durable, read from the disk where the kernel lets us."""
     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     hasher = hashlib.sha256()

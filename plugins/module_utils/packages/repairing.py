@@ -10,11 +10,8 @@ import os
 from typing import Any
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import MeasurementError, WebopsError
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages import archive, check, deb
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive import Archive, Unavailable
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive_apt import Identity
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import check, deb
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.database_locks import (
-    DPKG_LOCKS,
     DatabaseLocks,
     is_locked,
     make_locks,
@@ -39,6 +36,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair 
     installation,
     without_digests,
 )
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_leftovers import clear_leftovers
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_order import DATABASE
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_packages import (
     HoldError,
@@ -67,11 +65,11 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_
     paths_of,
     write_report,
 )
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_sources import Sources, locks_of
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_steps import (
     FileRepair,
     RepairError,
     UntrustedDiskError,
-    clear_leftovers,
     obstacle,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.system_health import (
@@ -128,16 +126,16 @@ def _attempt(options: RepairOptions, quarantine: Quarantine, done: Done) -> Atte
         done.failures += before.failures
         done.known |= {(finding.category, finding.path) for finding in before.findings}
         labels = concerned(before.findings, before.problems)
-        with Archive(tree, check.WORK_DIRECTORY, _archive_options(options), frozenset(map(_name, labels))) as source:
+        with Sources(tree, options, labels) as sources:
             facts = _NO_FACTS
             if labels:
-                facts = _facts(tree, before, _references(source, labels, done.progress), source, options)
+                facts = _facts(tree, before, sources.references(labels, done.progress), sources, options)
             done.progress.begin("planning")
             plan = make_plan(tree, before.findings, before.problems, facts, options.policy)
             if not tree.root:
                 plan = without_the_running_kernel(plan, tree, os.uname().release)
             health = _health(tree, before, plan, facts)
-            done.complaints += source.complaints
+            done.complaints += sources.complaints
             killed = [run for run in unfinished(tree) if not quarantine.is_run(run.run)]
             if (plan.steps or killed or quarantine.triggers_put_off) and not options.dry_run and not health.refusals:
                 now = [step for step in plan.steps if step.stage == DATABASE] or plan.steps
@@ -145,7 +143,7 @@ def _attempt(options: RepairOptions, quarantine: Quarantine, done: Done) -> Atte
                 with done.kept():
                     # Only what comes last knows what stays damaged.
                     left = [each.path for each in plan.not_repaired if CLASSES.get(each.category)]
-                    work.do(now, left if now is plan.steps else None, before_all, quarantine, source.to_inherit())
+                    work.do(now, left if now is plan.steps else None, before_all, quarantine, sources.to_inherit())
     finally:
         tree.close()
     return Attempt(before, plan, health)
@@ -167,50 +165,24 @@ def _verified_again(options: RepairOptions) -> check.Verification:
         tree.close()
 
 
-def _name(label: str) -> str:
-    return label.partition(":")[0]
-
-
-def _archive_options(options: RepairOptions) -> archive.Options:
-    verification, trust = options.verification, options.policy.minimum_trust
-    return archive.Options(verification.archive_sources, verification.package_directories, trust)
-
-
 def _health(tree: Tree, before: check.Verification, plan: Plan, facts: Facts) -> Health:
     """Return everything that speaks against doing a plan now, and what is not known."""
     health = assess(tree, plan, read_errors(tree, before), facts.references)
-    locked = is_locked(tree, DPKG_LOCKS) if plan.steps else None
+    locked = is_locked(tree, locks_of(tree)) if plan.steps else None
     if locked is not None:
         remedy = "Let it come to its end, and repair again"
         health.refusals.append(Refusal(f"a package transaction is running ({text(locked)} is locked)", remedy))
     return health
 
 
-def _references(source: Archive, labels: list[str], progress: Progress) -> dict[str, VerifiedPackage | str]:
-    """Return the package that vouches for each label, or why there is none."""
-    packages = source.database.packages
-    wanted = {
-        Identity(packages[label].name, packages[label].version, packages[label].architecture): label
-        for label in labels
-        if label in packages
-    }
-    references: dict[str, VerifiedPackage | str] = {}
-    progress.begin("fetching", len(wanted))
-    for identity, found in source.packages(list(wanted)):
-        references[wanted[identity]] = found.reason if isinstance(found, Unavailable) else found
-        progress.update(files_done=len(references))
-    return references
-
-
 def _facts(
     tree: Tree,
     before: check.Verification,
     references: dict[str, VerifiedPackage | str],
-    source: Archive,
+    sources: Sources,
     options: RepairOptions,
 ) -> Facts:
     """Collect what the plan rests on: the packages that vouch for files, and what is in the way."""
-    packages = source.database.packages
     entries = {entry.path: entry for entry in before.manifest.entries}
     scripts = {
         label: b"\n".join(found.contents.scripts) for label, found in references.items() if not isinstance(found, str)
@@ -226,12 +198,7 @@ def _facts(
         scripts,
         {path: reason for path, reason in in_the_way.items() if reason is not None},
         digests,
-        {
-            (label, path): source.database.place(packages[label], path)
-            for label, found in references.items()
-            if not isinstance(found, str)
-            for path in found.members
-        },
+        sources.places(references),
         before.manifest.filters,
         options.verification.exclude,
         listed_only(before.manifest.entries, references),
@@ -265,9 +232,10 @@ class _Work:
         to_inherit: tuple[int, ...],
     ) -> None:
         """Do steps under the package manager's locks; ``left`` are paths that stay damaged, `None` if more comes."""
-        if stamp(self.tree) == verified and make_locks(self.tree, DPKG_LOCKS):
+        paths = locks_of(self.tree)
+        if stamp(self.tree) == verified and make_locks(self.tree, paths):
             verified = stamp(self.tree)  # Nobody else was at work: whoever is has made its lock.
-        with DatabaseLocks(self.tree, DPKG_LOCKS) as locks:
+        with DatabaseLocks(self.tree, paths) as locks:
             if stamp(self.tree) != verified:
                 raise MeasurementError(
                     "the package database", "it was changed while the system was verified", "Repair again"

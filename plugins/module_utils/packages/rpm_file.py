@@ -24,7 +24,7 @@ from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import commands, rpm_payload
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import Member
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import NO_NUMBER, Member
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb_container import (
     DebError,
     Reader,
@@ -350,7 +350,7 @@ def _contents(package: _Package, digests: dict[int, bytes]) -> Contents:
 
 
 def _member(file: PackagedFile, linked_to: bytes | None, sha256: bytes | None) -> Member:
-    """Return what the header says of a file. An owner whom the system does not know is root to rpm: so is it here."""
+    """Return what the header says of a file."""
     kind = _KINDS.get(stat.S_IFMT(file.mode))
     if kind is None:
         raise RpmError(f"its file {text(file.path[:200])} has a type that rpm does not unpack")
@@ -361,8 +361,8 @@ def _member(file: PackagedFile, linked_to: bytes | None, sha256: bytes | None) -
         path=file.path,
         kind=kind,
         mode=stat.S_IMODE(file.mode),
-        uid=0,
-        gid=0,
+        uid=NO_NUMBER,
+        gid=NO_NUMBER,
         owner=file.owner,
         group=file.group,
         size=file.size if kind == FILE else 0,

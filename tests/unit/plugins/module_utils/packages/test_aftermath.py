@@ -137,6 +137,18 @@ def test_initramfs_is_made_again_by_what_makes_it_here(tmp_path: Path, root: Pat
     assert look([b"/usr/sbin/lvm"], tmp_path, root).commands == []
 
 
+def test_labels_are_set_anew_where_selinux_is_in_use(tmp_path: Path, root: Path) -> None:
+    replaced = [b"/usr/bin/a", b"/usr/bin/b", b"/with space/c"]
+    assert look(replaced, tmp_path, root).commands == []
+    (root / "sys/fs/selinux").mkdir(parents=True)
+    (root / "sys/fs/selinux/enforce").write_text("1")
+    (command,) = look(replaced, tmp_path, root).commands
+    assert (command["command"], command["files"]) == (
+        "restorecon -R /usr '/with space'",
+        ["/usr/bin/a", "/usr/bin/b", "/with space/c"],
+    )
+
+
 SCRIPT = b"/usr/bin/fail2ban-server"
 MODULE = b"/usr/lib/python3/dist-packages/fail2ban/server.py"
 PYTHON = "/usr/bin/python3.11"

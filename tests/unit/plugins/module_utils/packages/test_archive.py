@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError, MeasurementError
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages import archive as archives
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import shelves
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive import Archive, Options, Unavailable
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive_release import (
     read_index,
@@ -408,7 +408,7 @@ def test_an_unsigned_package_that_the_database_does_not_confirm_is_not_given_out
 
 
 def test_a_package_of_a_file_system_that_is_full_is_unavailable(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "_SPARE_BYTES", 2**70)
+    monkeypatch.setattr(shelves, "_SPARE_BYTES", 2**70)
     found, _complaints, _content = site.ask()
 
     assert isinstance(found, Unavailable)

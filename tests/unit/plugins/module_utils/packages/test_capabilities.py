@@ -19,6 +19,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.capabil
     Capabilities,
     parse_attribute,
     parse_text,
+    to_attribute,
     to_text,
 )
 
@@ -42,6 +43,19 @@ def test_the_attribute_of_each_version_is_read_and_a_malformed_one_is_not(
     data: bytes, expected: Capabilities | None
 ) -> None:
     assert parse_attribute(data) == expected
+
+
+@pytest.mark.parametrize(
+    "capabilities",
+    [
+        Capabilities(NET_RAW | CHECKPOINT_RESTORE, 0, True),
+        Capabilities(0, NET_RAW | CHECKPOINT_RESTORE, False),
+        Capabilities(NET_RAW, 0, False, 100000),
+        Capabilities(),
+    ],
+)
+def test_the_attribute_that_is_written_is_read_as_the_same(capabilities: Capabilities) -> None:
+    assert parse_attribute(to_attribute(capabilities)) == capabilities
 
 
 @pytest.mark.parametrize(
