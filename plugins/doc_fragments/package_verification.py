@@ -71,8 +71,8 @@ options:
     version_added: 0.2.0
   package_directories:
     description:
-      - Directories on the host with packages, such as were fetched from another host with the same versions. The
-        package cache of O(root) is looked at in any case where packages are needed.
+      - Directories on the host with packages, such as were fetched from another host with the same versions; those in
+        them are looked through, too. The package cache of O(root) is looked at in any case where packages are needed.
     type: list
     elements: path
     default: []

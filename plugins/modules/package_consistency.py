@@ -23,8 +23,9 @@ description:
     so; RV(plan) says what that is. A package is not installed as a whole where it would replace something that differs
     in a place of O(exclude).
   - Never touches a conffile unless O(conffiles_policy) allows it, nor what no package owns. Replaces no package by
-    another version, and changes no package that has nothing to be repaired.
-  - Holds the locks of C(dpkg) meanwhile, and lets it come to its end when the run is interrupted or killed.
+    another version, and changes no package that has nothing to be repaired, unless O(allow_upgrade) allows it.
+  - Holds the locks of C(dpkg) or C(rpm) meanwhile, and lets C(dpkg) come to its end when the run is interrupted or
+    killed.
   - Starts, stops and restarts no service, and does not reboot; the commands by which maintainer scripts do that are
     replaced for C(dpkg) alone. RV(services_to_restart), RV(reboot) and RV(commands) say what is left to do.
   - Refuses, with the reason in RV(refusals), while the package database is damaged in a way that no package can make
@@ -32,7 +33,9 @@ description:
     not be read for an error of the disk, or its disk or array is not in order, when there is not room enough, and while
     a package transaction runs. What is not known of disks is said in RV(not_known). The package of the running kernel
     is installed again only where a second kernel could be booted.
-  - Repairs systems with C(dpkg) (Debian and Ubuntu).
+  - Repairs systems with C(dpkg) (Debian and Ubuntu), and on systems with C(rpm) single files, out of the very package
+    that is installed. Its C(.rpm) must lie in the cache of C(dnf), C(yum) or C(zypper) or in O(package_directories);
+    nothing is downloaded, and no C(rpm) package is installed as a whole.
 extends_documentation_fragment:
   - ringmaster.webops.attributes
   - ringmaster.webops.attributes.actiongroup_webops
@@ -61,9 +64,10 @@ options:
   minimum_trust:
     description:
       - How far the source of a replacement must be trusted.
-      - V(signed) - its SHA-256 is in an index that one of the root's own keyrings has signed.
+      - V(signed) - its SHA-256 is in an index that one of the root's own keyrings has signed. Of C(rpm), its header is
+        signed by a key that the root's own C(rpm) trusts, which C(gpgv) must verify.
       - V(digest) - all files in it have the digests that the root's own database has for them. That database lies on
-        the same disk.
+        the same disk. Of C(rpm), its header, which has all digests, is the one in that database.
     type: str
     choices: [signed, digest]
     default: signed
@@ -76,6 +80,19 @@ options:
     type: str
     choices: [keep, restore_missing, restore]
     default: keep
+  allow_upgrade:
+    description:
+      - Whether to upgrade a damaged package whose installed version can be had from no source that is trusted enough,
+        to the version that the root's own C(apt) prefers. It is not done for a conffile alone, nor with the O(strategy)
+        V(file).
+      - All packages that must change with it are upgraded in the same step, which RV(plan) shows with all versions. An
+        upgrade is refused that would remove a package, install one that is not there, change one that is held, or go
+        back to an older version. The new versions must be V(signed), whatever O(minimum_trust) is.
+      - An upgrade does what one always does. Maintainer scripts run, and a conffile that nobody has changed becomes
+        that of the new version; the old one is kept.
+      - V(false) - where there is such a version, the C(remedy) in RV(plan) names it.
+    type: bool
+    default: false
   report_path:
     description:
       - File on the host to write the whole result to, as JSON lines. RV(left_out) counts what the result itself has no
@@ -112,6 +129,16 @@ EXAMPLES = r"""
       - deb [check-valid-until=no] https://snapshot.example.org/archive/debian/20260901T000000Z/ bookworm main
   become: true
 
+- name: Repair, and upgrade what has left the archives in its installed version
+  ringmaster.webops.package_consistency:
+    allow_upgrade: true
+  become: true
+  register: upgrading
+
+- name: Say what has another version now
+  ansible.builtin.debug:
+    msg: "{{ upgrading.upgraded }}"
+
 - name: Repair a mounted disk from packages of another host
   ringmaster.webops.package_consistency:
     root: /mnt/rescue
@@ -129,11 +156,15 @@ plan:
     steps:
       description:
         - The steps in their order. C(kind) is V(make_directory), V(replace_file), V(replace_link), V(set_metadata),
-          V(install_package), V(restore_list) or V(restore_digests) (a file of the package database).
+          V(install_package), V(upgrade_packages), V(restore_list) or V(restore_digests) (a file of the package
+          database).
         - C(path) and C(links) (further names of the same file), C(package), C(stage) (what it is needed for), C(why)
           (classes of findings), C(source) and C(trust), C(before) and C(after).
         - For V(install_package), C(before) has C(damaged), C(replaced) (what differs besides, and in what) and C(size)
           (bytes that are kept). Triggers run once, after all steps.
+        - For V(upgrade_packages), C(before) and C(after) have the C(versions) of all packages that are upgraded
+          together, and C(before) has C(damaged), C(replaced_total) (how many other files are replaced or removed) and
+          C(size).
       type: list
       elements: dict
       sample:
@@ -198,6 +229,14 @@ steps:
   type: list
   elements: dict
   sample: []
+upgraded:
+  description:
+    - Packages that have another version now, or would have in check mode - C(label) (the name, with the architecture
+      where several can be installed), C(from) and C(to).
+  returned: success
+  type: list
+  elements: dict
+  sample: [{label: nginx-common, from: 1.22.1-9+deb12u2, to: 1.22.1-9+deb12u3}]
 quarantine:
   description: Directory inside O(root) with what was replaced, and C(records.jsonl) about it; V(null) when nothing was.
   returned: success
@@ -299,6 +338,7 @@ def main() -> t.NoReturn:
             "strategy": {"type": "str", "choices": ["auto", "file", "package"], "default": "auto"},
             "minimum_trust": {"type": "str", "choices": ["signed", "digest"], "default": "signed"},
             "conffiles_policy": {"type": "str", "choices": ["keep", "restore_missing", "restore"], "default": "keep"},
+            "allow_upgrade": {"type": "bool", "default": False},
             "archive_sources": {"type": "list", "elements": "str", "default": []},
             "package_directories": {"type": "list", "elements": "path", "default": []},
             "jobs": {"type": "int"},
@@ -338,7 +378,7 @@ def _options(params: dict[str, t.Any], check_mode: bool) -> RepairOptions:
         max_rate=params["max_rate"],
         progress_path=params["progress_path"],
     )
-    policy = Policy(params["strategy"], params["minimum_trust"], params["conffiles_policy"])
+    policy = Policy(params["strategy"], params["minimum_trust"], params["conffiles_policy"], params["allow_upgrade"])
     return RepairOptions(verification, policy, dry_run=check_mode)
 
 

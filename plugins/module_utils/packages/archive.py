@@ -23,6 +23,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages import 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive_apt import Apt, Identity
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive_database import PackageDatabase
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive_release import Record
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.commands import Output
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import VerifiedPackage
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb_container import DebError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.shelves import (
@@ -82,6 +83,7 @@ class Archive:
         self._tree = tree
         self._options = options or Options()
         self._names = names
+        self._added: frozenset[str] = frozenset()
         self._apt: Apt | None = None
         self._asked = False
         self._shelves = Shelves(tree, (PACKAGE_CACHE,), self._options.directories, _SUFFIX)
@@ -131,6 +133,19 @@ class Archive:
         """Return what signed indexes say about a package; each names a .deb of this name and version."""
         self.ask()
         return self._apt.index.get(wanted, []) if self._apt is not None else []
+
+    def simulate_upgrade(self, packages: Sequence[str]) -> Output:
+        """Let apt say what would change if it upgraded installed packages. Raises `MeasurementError`, `OSError`."""
+        self.ask()
+        if self._apt is None:
+            raise MeasurementError("apt", "it cannot be used", "See what is wrong with the sources of packages")
+        return self._apt.simulate_upgrade(packages)
+
+    def add_names(self, names: frozenset[str]) -> None:
+        """Say that further packages will be asked for."""
+        if self._apt is not None and self._names is not None:
+            self._apt.add_names(names - self._names - self._added)
+            self._added |= names
 
     def package(self, name: str, version: str, architecture: str) -> VerifiedPackage | Unavailable:
         """Return the package, or why it cannot be had. Its .deb stays until `close`, or until it is discarded."""

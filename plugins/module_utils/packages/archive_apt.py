@@ -16,7 +16,7 @@ import contextlib
 import os
 import pwd
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,6 +38,11 @@ _SETTING = re.compile(
 )
 _DUMPED = re.compile(r'([^\s"]+) "([^"\\\x00-\x1f]*)";')
 _CONFIGURATION_FILE = re.compile(rb"[A-Za-z0-9_-]+(?:\.conf)?")
+_PREFERENCES_FILE = re.compile(rb"[A-Za-z0-9_-]+(?:\.pref)?")
+#: Which version an upgrade would be to is what the root's own apt prefers; no other question depends on it.
+_PREFERRED = "APT::Default-Release"
+_STATUS = b"/var/lib/dpkg/status"
+_MAX_STATUS_BYTES = 64 * 1024 * 1024
 _PASSWORD = re.compile(r"(?<=//)[^/@\s]*@")
 _COMMAND_SECONDS = 60
 _MAX_COMPLAINTS = 10
@@ -63,6 +68,8 @@ class Apt:
         self.index: dict[Identity, list[Record]] = {}
         self._directory = directory
         self._tree = tree
+        self._targets = ""
+        self._preferred = ""
         for name in ("lists/partial", "cache/archives/partial", "root/apt.conf.d", "auth.conf.d", "keys"):
             (directory / name).mkdir(parents=True)
         (directory / "status").touch()
@@ -88,13 +95,19 @@ class Apt:
         except MeasurementError as error:
             self.complaints.append(f"{error.value}: {error.reason}")
             return
+        self._targets = targets.decode("utf-8", "replace")
+        releases = self.add_names(names)
+        silent = [base for source in self._sources for base in source.bases if base not in releases]
+        self.complaints += [f"{without_password(base)} has no index that apt can use" for base in silent]
+
+    def add_names(self, names: frozenset[str] | None) -> dict[str, Release | None]:
+        """Index the packages of these names in what was fetched, and return the Releases; none may be indexed yet."""
         releases: dict[str, Release | None] = {}
-        for paragraph in targets.decode("utf-8", "replace").split("\n\n"):
+        for paragraph in self._targets.split("\n\n"):
             fields = dict(line.partition(": ")[::2] for line in paragraph.split("\n") if ": " in line)
             if "Filename" in fields:
                 self._add_index(fields, releases, names)
-        silent = [base for source in self._sources for base in source.bases if base not in releases]
-        self.complaints += [f"{without_password(base)} has no index that apt can use" for base in silent]
+        return releases
 
     def _add_index(
         self, target: dict[str, str], releases: dict[str, Release | None], names: frozenset[str] | None
@@ -137,9 +150,39 @@ class Apt:
             done = self._run(["apt-get", "-qq", "download", *words], timeout_seconds, str(directory))
         except MeasurementError as error:
             return [f"{error.value}: {error.reason}"]
-        return _complaints(done.stderr) if done.status else []
+        return complaints_of(done.stderr) if done.status else []
+
+    def simulate_upgrade(self, packages: Sequence[str]) -> commands.Output:
+        """Let apt say what else would change if it upgraded packages of the root, and do nothing.
+
+        apt is told what is installed on the root and which versions are preferred there. It does not refuse to remove,
+        to go back or to change what is held: its answer names what. Raises `MeasurementError`, `OSError`.
+        """
+        configuration = self._directory / "upgrade.conf"
+        if not configuration.exists():
+            self._write_upgrade_configuration(configuration)
+        argv = ["apt-get", "-qq", "--simulate", "--only-upgrade", "--no-install-recommends", "--ignore-hold"]
+        argv += ["--allow-change-held-packages", "--allow-downgrades", "install", "--", *packages]
+        return commands.run(argv, _COMMAND_SECONDS, {"APT_CONFIG": str(configuration)})
 
     # Configuration
+
+    def _write_upgrade_configuration(self, path: Path) -> None:
+        """Write a configuration with what is installed on the root, and a cache of its own for that."""
+        base = self._directory
+        (base / "installed").write_bytes(self._tree.read(_STATUS, _MAX_STATUS_BYTES))
+        (base / "preferences.d").mkdir()
+        self._copy(b"/etc/apt/preferences", base / "preferences")
+        self._copy_directory(b"/etc/apt/preferences.d", base / "preferences.d", _PREFERENCES_FILE)
+        settings = {
+            "Dir::State::status": base / "installed",
+            "Dir::Etc::preferences": base / "preferences",
+            "Dir::Etc::preferencesparts": base / "preferences.d",
+            "Dir::Cache::pkgcache": "upgrade.bin",
+            "APT::Get::Show-User-Simulation-Note": "false",
+        }
+        text = (base / "apt.conf").read_text(encoding="utf-8") + self._preferred
+        path.write_text(text + _lines(settings), encoding="utf-8")
 
     def _configuration(self, architectures: Sequence[str]) -> str:
         base = self._directory
@@ -171,9 +214,7 @@ class Apt:
             settings["APT::Sandbox::User"] = "root"
         if architectures:
             settings["APT::Architecture"] = architectures[0]
-        lines = [f'{name} "{value}";\n' for name, value in settings.items()]
-        lines += [f'APT::Architectures:: "{architecture}";\n' for architecture in architectures]
-        return "".join(lines)
+        return _lines(settings) + "".join(f'APT::Architectures:: "{architecture}";\n' for architecture in architectures)
 
     def _settings_of_root(self) -> str:
         """Return the settings of the root's own apt that are taken over."""
@@ -186,6 +227,7 @@ class Apt:
         if done.status:
             self._complain(done.stderr)
         found = [_DUMPED.fullmatch(line) for line in done.stdout.decode("utf-8", "replace").split("\n")]
+        self._preferred = "".join(f"{match.group()}\n" for match in found if match and match.group(1) == _PREFERRED)
         return "".join(f"{match.group()}\n" for match in found if match and _SETTING.fullmatch(match.group(1)))
 
     def _copy_passwords(self) -> None:
@@ -214,7 +256,7 @@ class Apt:
         return commands.run(argv, timeout_seconds, {"APT_CONFIG": str(self._directory / "apt.conf")}, directory)
 
     def _complain(self, errors: str) -> None:
-        self.complaints += _complaints(errors)
+        self.complaints += complaints_of(errors)
 
 
 def without_password(text: str) -> str:
@@ -222,7 +264,12 @@ def without_password(text: str) -> str:
     return _PASSWORD.sub("", text)
 
 
-def _complaints(errors: str) -> list[str]:
+def _lines(settings: Mapping[str, object]) -> str:
+    """Return settings as apt.conf(5) has them."""
+    return "".join(f'{name} "{value}";\n' for name, value in settings.items())
+
+
+def complaints_of(errors: str) -> list[str]:
     """Return what apt complains about."""
     lines = [line for line in errors.split("\n") if line.startswith(("E: ", "W: "))]
     return [without_password(line[3:])[:500] for line in lines[:_MAX_COMPLAINTS]]

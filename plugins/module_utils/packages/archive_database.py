@@ -22,6 +22,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_da
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_files import (
     ABSENT_STATES,
     Package,
+    parse_list,
     parse_md5sums,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import DatabaseProblem, text
@@ -78,6 +79,10 @@ class PackageDatabase:
     def list_file(self, package: Package) -> str:
         """Return the name of the file that lists a package's paths."""
         return self._database.info_file(package, "list")
+
+    def paths(self, package: Package) -> list[bytes]:
+        """Return the paths that the database lists for a package."""
+        return parse_list(self._content(self.list_file(package)) or b"/.\n")[0]
 
     def compare(self, package: Package, control: Mapping[bytes, bytes]) -> list[DatabaseProblem]:
         """Return a problem for each control file that is not in the database as in the package: SHA-256 by name."""

@@ -12,8 +12,8 @@ no package vouches for.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Union
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
     CONFFILE,
@@ -22,13 +22,22 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifes
     SYMLINK,
     UNLISTED,
     DatabaseProblem,
-    Entry,
     Finding,
-    PathFilter,
     text,
+)
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_damage import (
+    CONTENT_CLASSES,
+    LOST_CLASSES,
+    METADATA_CLASSES,
+    Damage,
+    by_path,
+    described,
+    metadata,
+    recorded_capabilities,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_order import (
     DIRECTORIES,
+    KERNEL,
     installation_stage,
     rank,
     stage,
@@ -43,37 +52,22 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_
     RESTORE_LIST,
     SET_METADATA,
     TRUSTS,
+    UPGRADE_PACKAGES,
     NotRepaired,
     Plan,
     Policy,
     Step,
+    VersionChange,
 )
 
 if TYPE_CHECKING:
     from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import Member, VerifiedPackage
-    from ansible_collections.ringmaster.webops.plugins.module_utils.packages.exclusions import Exclusion
-
-    #: The package that vouches for what is repaired, or the reason why there is none.
-    Reference = Union[VerifiedPackage, str]
-
-_CONTENT_CLASSES = frozenset(
-    (
-        "content_changed",
-        "unreadable",
-        "type_changed",
-        "missing",
-        "diverted_target_missing",
-        "target_changed",
-        "device_changed",
-        "capabilities_changed",
-        "cached_good_disk_bad",
-        "config_changed",
-        "config_missing",
-        "package_broken",
+    from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_facts import (
+        Facts,
+        Reference,
+        Upgrade,
     )
-)
-_METADATA_CLASSES = frozenset(("mode_changed", "owner_changed"))
-_LOST_CLASSES = frozenset(("missing", "type_changed", "config_missing", "diverted_target_missing"))
+
 _NEVER = {
     "ownership_conflict": (
         "its packages disagree about it",
@@ -87,43 +81,10 @@ _INFO_FILE = re.compile(r"/var/lib/dpkg/info/(?P<label>[^/]+)\.(?P<kind>list|md5
 _SETS_METADATA = re.compile(rb"\b(?:chmod|chown|chgrp|setcap|setfacl|dpkg-statoverride|install)\b")
 
 
-class Facts(NamedTuple):
-    """What the plan rests on besides the findings.
-
-    ``entries`` are those of the manifest by path. ``references`` are, by label, the package in the installed version,
-    which vouches for what is repaired, or the reason why there is none. ``scripts`` are the scripts that configure a
-    package, ``obstacles`` why a path cannot be replaced as it is, ``digests`` the MD5 of each file of the packages
-    whose digests the database has lost. ``places`` says where each path of a package is on disk, by label and name in
-    the package. ``filters`` are the package manager's rules on what it leaves out, ``excluded`` the administrator's on
-    what is not to be touched. ``listed_only`` are, by label, what the list of a package names and the package lacks.
-    """
-
-    entries: Mapping[bytes, Entry]
-    references: Mapping[str, Reference]
-    scripts: Mapping[str, bytes]
-    obstacles: Mapping[bytes, str]
-    digests: Mapping[str, Mapping[bytes, bytes]]
-    places: Mapping[tuple[str, bytes], bytes]
-    filters: list[PathFilter]
-    excluded: Sequence[Exclusion]
-    listed_only: Mapping[str, Sequence[Entry]]
-
-
-class _Damage(NamedTuple):
-    """Everything that was found about one path."""
-
-    path: bytes
-    entry: Entry | None
-    packages: tuple[str, ...]
-    findings: tuple[Finding, ...]
-
-    @property
-    def classes(self) -> frozenset[str]:
-        return frozenset(finding.category for finding in self.findings)
-
-    @property
-    def why(self) -> str:
-        return ", ".join(sorted(self.classes))
+#: The steps that the upgrade of their package leaves nothing to do for, and one of them for which it does nothing.
+_OF_FILES = (INSTALL_PACKAGE, REPLACE_FILE, REPLACE_LINK, SET_METADATA)
+_MODE_OF_DIRECTORY = (DIRECTORY, SET_METADATA)
+_ADD_A_SOURCE = "Add a source that has it (a mirror, the package cache, a peer)"
 
 
 def concerned(findings: Iterable[Finding], problems: Iterable[DatabaseProblem]) -> list[str]:
@@ -155,20 +116,11 @@ def make_plan(
     """
     planner = _Planner(facts, policy, unsuited or {})
     planner.plan_database(problems)
-    for damage in _by_path(findings, facts.entries):
+    for damage in by_path(findings, facts.entries):
         planner.plan_damage(damage)
     planner.plan_packages()
+    planner.plan_upgrades()
     return planner.plan()
-
-
-def _by_path(findings: Iterable[Finding], entries: Mapping[bytes, Entry]) -> list[_Damage]:
-    """Put together what was found about each path; what was found about a package has its label for a path."""
-    grouped: dict[tuple[bytes, tuple[str, ...]], list[Finding]] = {}
-    for finding in findings:
-        grouped.setdefault((finding.path, finding.packages), []).append(finding)
-    return [
-        _Damage(path, entries.get(path), packages, tuple(found)) for (path, packages), found in sorted(grouped.items())
-    ]
 
 
 def installation(label: str, reference: VerifiedPackage, paths: list[bytes], why: str) -> Step:
@@ -187,6 +139,29 @@ def installation(label: str, reference: VerifiedPackage, paths: list[bytes], why
     )
 
 
+def upgrading(label: str, upgrade: Upgrade, paths: list[bytes], why: str) -> Step:
+    """Return the step that upgrades a package, and what must change with it, over the paths that are damaged."""
+    packages = [upgrade.packages[each.label] for each in upgrade.changes]
+    stages = [installation_stage(paths, each.label) for each in upgrade.changes]
+    size = sum(member.size for package in packages for member in package.members.values())
+    return Step(
+        UPGRADE_PACKAGES,
+        label.encode(),
+        label,
+        KERNEL if KERNEL in stages else min(stages, key=lambda name: rank(name, label)),
+        why,
+        "; ".join(dict.fromkeys(package.source for package in packages)),
+        packages[0].trust,
+        {
+            "versions": [f"{each.label} {each.before}" for each in upgrade.changes],
+            "damaged": [text(path) for path in paths],
+        },
+        {"versions": [f"{each.label} {each.after}" for each in upgrade.changes], "size": size},
+        damaged=tuple(paths),
+        upgrades=upgrade.changes,
+    )
+
+
 class _Planner:
     """The making of one plan."""
 
@@ -196,7 +171,8 @@ class _Planner:
         self.unsuited = unsuited
         self.steps: dict[tuple[str, bytes], Step] = {}
         self.refused: list[NotRepaired] = []
-        self.by_package: dict[str, list[_Damage]] = {}
+        self.by_package: dict[str, list[Damage]] = {}
+        self.by_upgrade: dict[tuple[VersionChange, ...], list[tuple[str, Damage]]] = {}
         self.taken: dict[bytes, Step] = {}
         self.groups: dict[str, dict[bytes, list[bytes]]] = {}
 
@@ -258,7 +234,7 @@ class _Planner:
         ]
         return b"".join(path + b"\n" for path in (b"/.", *kept))
 
-    def plan_damage(self, damage: _Damage) -> None:
+    def plan_damage(self, damage: Damage) -> None:
         """Plan what is to be done about one path, or say why nothing is."""
         refusal = self._refusal(damage)
         if refusal is not None:
@@ -266,9 +242,7 @@ class _Planner:
             return
         label, reference = self._choose(damage)
         if isinstance(reference, str):
-            self._refuse(
-                damage, reference, "Add a source that has it (a mirror, the package cache, a peer), and repair again"
-            )
+            self._plan_upgrade(damage, reference)
             return
         why_package = self._why_by_package(damage, label, reference)
         if why_package is None:
@@ -280,15 +254,35 @@ class _Planner:
         else:
             self.by_package.setdefault(label, []).append(damage)
 
-    def _refuse(self, damage: _Damage, reason: str, remedy: str) -> None:
+    def _plan_upgrade(self, damage: Damage, reason: str) -> None:
+        """Upgrade the package of what no package vouches for, in the installed version, or say why that is not done."""
+        upgrades = [(label, self.facts.upgrades[label]) for label in damage.packages if label in self.facts.upgrades]
+        label, upgrade = next(iter(upgrades), ("", ""))
+        remedy = f"{_ADD_A_SOURCE}, and repair again"
+        if not upgrade or not _is_upgraded(damage):
+            self._refuse(damage, reason, remedy)
+        elif isinstance(upgrade, str):
+            self._refuse(damage, f"{reason}; it is not upgraded instead: {upgrade}", remedy)
+        elif not self.policy.allow_upgrade:
+            version = next(each.after for each in upgrade.changes if each.label == label)
+            remedy = f"{_ADD_A_SOURCE}, or allow its upgrade to {version} with allow_upgrade, and repair again"
+            self._refuse(damage, reason, remedy)
+        elif self.policy.strategy == "file":
+            self._refuse(damage, f"{reason}; one file is not enough for an upgrade", "Use the strategy package or auto")
+        elif label in self.unsuited:
+            self._refuse(damage, *self.unsuited[label])
+        else:
+            self.by_upgrade.setdefault(upgrade.changes, []).append((label, damage))
+
+    def _refuse(self, damage: Damage, reason: str, remedy: str) -> None:
         self.refused.append(NotRepaired(damage.path, damage.packages, damage.why, reason, remedy))
 
-    def _refusal(self, damage: _Damage) -> tuple[str, str] | None:
+    def _refusal(self, damage: Damage) -> tuple[str, str] | None:
         """Return reason and remedy where something is not to be repaired, whatever its package holds."""
         never = [_NEVER[name] for name in damage.classes if name in _NEVER]
         if never:
             return never[0]
-        unknown = damage.classes - _CONTENT_CLASSES - _METADATA_CLASSES
+        unknown = damage.classes - CONTENT_CLASSES - METADATA_CLASSES
         if unknown:
             return "no package says that it is wrong", "Ask whoever knows the file"
         if damage.path in self.facts.obstacles:
@@ -298,7 +292,7 @@ class _Planner:
             return "no package lists it", "Repair the database first"
         return self._conffile_refusal(damage) if entry is not None and entry.kind == CONFFILE else None
 
-    def _conffile_refusal(self, damage: _Damage) -> tuple[str, str] | None:
+    def _conffile_refusal(self, damage: Damage) -> tuple[str, str] | None:
         policy = self.policy.conffiles
         if policy == "restore" or (policy == "restore_missing" and damage.classes & {"missing", "config_missing"}):
             return None
@@ -314,7 +308,7 @@ class _Planner:
             return f"the trust of its source is only {reference.trust!r} ({reference.source})"
         return reference
 
-    def _choose(self, damage: _Damage) -> tuple[str, Reference]:
+    def _choose(self, damage: Damage) -> tuple[str, Reference]:
         """Return the owner of a path whose package has it, or the reason why none does."""
         reason = "no package owns it"
         for label in damage.packages:
@@ -327,32 +321,32 @@ class _Planner:
                 reason = f"{reference.source} does not hold it"
         return "", reason
 
-    def _member(self, damage: _Damage, reference: VerifiedPackage) -> Member | None:
+    def _member(self, damage: Damage, reference: VerifiedPackage) -> Member | None:
         if damage.entry is None:
             return None
         return reference.members.get(damage.entry.listed) or reference.members.get(damage.path)
 
-    def _why_by_package(self, damage: _Damage, label: str, reference: VerifiedPackage) -> str | None:
+    def _why_by_package(self, damage: Damage, label: str, reference: VerifiedPackage) -> str | None:
         """Return why a path is repaired with its whole package; `None` when its one file is enough."""
         entry, member = damage.entry, self._member(damage, reference)
         if entry is None or member is None:
             return "its package is not completely installed"
-        if entry.kind == CONFFILE or (member.kind == DIRECTORY and damage.classes <= _METADATA_CLASSES):
+        if entry.kind == CONFFILE or (member.kind == DIRECTORY and damage.classes <= METADATA_CLASSES):
             return None  # dpkg restores neither a conffile nor the mode of a directory that is there.
         if member.kind not in (FILE, DIRECTORY, SYMLINK):
             return f"it is a {member.kind}"
-        if "capabilities_changed" in damage.classes and _capabilities(entry) is None:
+        if "capabilities_changed" in damage.classes and recorded_capabilities(entry) is None:
             return "its capabilities are set when the package is configured"
         script = self.facts.scripts.get(label, b"")
         if _is_named(script, entry.listed):
-            if damage.classes & _LOST_CLASSES:
+            if damage.classes & LOST_CLASSES:
                 return "its owner and mode are set when the package is configured"
-            if b"setcap" in script and not damage.classes <= _METADATA_CLASSES:
+            if b"setcap" in script and not damage.classes <= METADATA_CLASSES:
                 # The kernel takes them from a file that is written to (capabilities(7)).
                 return "its capabilities, which are set when the package is configured, may have gone with its content"
         return "the strategy is package" if self.policy.strategy == "package" else None
 
-    def _plan_file(self, damage: _Damage, label: str, reference: VerifiedPackage) -> None:
+    def _plan_file(self, damage: Damage, label: str, reference: VerifiedPackage) -> None:
         """Plan the repair of one path from its member."""
         member, entry = self._member(damage, reference), damage.entry
         if member is None or entry is None:
@@ -367,7 +361,7 @@ class _Planner:
             why = f"its digest of {text(entry.listed)} is not the package's"
             self._add_database_step(RESTORE_DIGESTS, info, label, reference, why)
         kind = {FILE: REPLACE_FILE, DIRECTORY: MAKE_DIRECTORY, SYMLINK: REPLACE_LINK}[member.kind]
-        if not damage.classes & _CONTENT_CLASSES:
+        if not damage.classes & CONTENT_CLASSES:
             kind = SET_METADATA
         taken = self.taken.get(damage.path)
         if kind == REPLACE_FILE and taken is not None:
@@ -376,7 +370,7 @@ class _Planner:
         step = self._file_step(kind, damage, label, reference, member)
         if kind == REPLACE_FILE:
             others = self._other_names(label, reference, member)
-            step = step._replace(links=others, capabilities=_capabilities(entry))
+            step = step._replace(links=others, capabilities=recorded_capabilities(entry))
         self._add(step)
 
     def _other_names(self, label: str, reference: VerifiedPackage, member: Member) -> tuple[tuple[bytes, bytes], ...]:
@@ -406,6 +400,30 @@ class _Planner:
             why = ", ".join(sorted({damage.why for damage in damages} | {step.why for step in covered}))
             self._add(installation(label, reference, paths, why))
 
+    def plan_upgrades(self) -> None:
+        """Plan one step for all packages that are upgraded together, and drop what else was planned for their files.
+
+        A conffile and a directory are not made good by it, nor can they be by the installed version any more.
+        """
+        for damages in self.by_upgrade.values():
+            label = damages[0][0]
+            upgrade = self.facts.upgrades[label]
+            if isinstance(upgrade, str):
+                continue
+            paths = [damage.path for _label, damage in damages if damage.entry is not None]
+            why = {damage.why for _label, damage in damages}
+            labels = frozenset(each.label for each in upgrade.changes)
+            for step in [each for each in self.steps.values() if each.package in labels and each.kind in _OF_FILES]:
+                del self.steps[step.kind, step.path]
+                entry = self.facts.entries.get(step.path)
+                if entry is not None and (entry.kind == CONFFILE or (entry.kind, step.kind) == _MODE_OF_DIRECTORY):
+                    reason = "its package is upgraded, and the installed version says nothing of it afterwards"
+                    self.refused.append(NotRepaired(step.path, (step.package,), step.why, reason, "Repair again"))
+                else:
+                    paths += step.damaged
+                    why.add(step.why)
+            self._add(upgrading(label, upgrade, paths, ", ".join(sorted(why))))
+
     def _is_covered(self, step: Step) -> bool:
         """Tell whether the installation of its package does what a step does."""
         entry = self.facts.entries.get(step.path)
@@ -417,8 +435,8 @@ class _Planner:
         for path, _member in ((step.path, step.member), *step.links):
             self.taken[path] = step
 
-    def _file_step(self, kind: str, damage: _Damage, label: str, reference: VerifiedPackage, member: Member) -> Step:
-        mode, owner, group = _metadata(damage, member)
+    def _file_step(self, kind: str, damage: Damage, label: str, reference: VerifiedPackage, member: Member) -> Step:
+        mode, owner, group = metadata(damage, member)
         return Step(
             kind,
             damage.path,
@@ -428,7 +446,7 @@ class _Planner:
             reference.source,
             reference.trust,
             damage.findings[0].actual,
-            _after(member, mode, owner, group),
+            described(member, mode, owner, group),
             member.path,
             (),
             mode,
@@ -443,6 +461,14 @@ def _digests(digests: Mapping[bytes, bytes]) -> bytes:
     return b"".join(digest + b"  " + path[1:] + b"\n" for path, digest in digests.items())
 
 
+def _is_upgraded(damage: Damage) -> bool:
+    """Tell whether an upgrade makes something good: it keeps conffiles, and the mode of a directory that is there."""
+    entry = damage.entry
+    if entry is None:
+        return True
+    return entry.kind != CONFFILE and not (entry.kind == DIRECTORY and damage.classes <= METADATA_CLASSES)
+
+
 def _link_groups(reference: VerifiedPackage) -> dict[bytes, list[bytes]]:
     """Return all names of each member that has several, by the first of them."""
     groups: dict[bytes, list[bytes]] = {}
@@ -455,54 +481,3 @@ def _link_groups(reference: VerifiedPackage) -> dict[bytes, list[bytes]]:
 def _is_named(script: bytes, path: bytes) -> bool:
     """Tell whether a script that sets owners, modes or capabilities speaks of a file."""
     return b"/" + path.rpartition(b"/")[2] in script and _SETS_METADATA.search(script) is not None
-
-
-def _metadata(damage: _Damage, member: Member) -> tuple[int | None, str | int | None, str | int | None]:
-    """Return the mode, owner and group that a path gets: what the database records wins (a statoverride)."""
-    lost = bool(damage.classes & _LOST_CLASSES)
-    recorded = damage.entry.recorded if damage.entry is not None else None
-    mode: int | None = None
-    owner: str | int | None = None
-    group: str | int | None = None
-    if (lost or "mode_changed" in damage.classes) and member.kind != SYMLINK:
-        mode = _mode(damage, member)
-    if lost or "owner_changed" in damage.classes:
-        owner = (member.owner or member.uid) if recorded is None or recorded.owner is None else recorded.owner
-        group = (member.group or member.gid) if recorded is None or recorded.group is None else recorded.group
-    return mode, owner, group
-
-
-def _capabilities(entry: Entry) -> str | None:
-    """Return the capabilities that the database records; `None` where it does not say."""
-    return entry.recorded.capabilities if entry.recorded is not None else None
-
-
-def _mode(damage: _Damage, member: Member) -> int:
-    """Return the mode that a path gets; where scripts set it, what it has but for the bits that nobody asks for."""
-    recorded = damage.entry.recorded if damage.entry is not None else None
-    if recorded is None:
-        return member.mode
-    if recorded.mode is not None:
-        return recorded.mode
-    for finding in damage.findings:
-        if finding.category == "mode_changed" and "mode_without" in finding.expected:
-            return int(str(finding.actual["mode"]), 8) & ~recorded.denied
-    return member.mode
-
-
-def _after(member: Member, mode: int | None, owner: str | int | None, group: str | int | None) -> dict[str, object]:
-    """Return what will be at a path."""
-    after: dict[str, object] = {"type": member.kind}
-    if member.kind == FILE:
-        after["size"] = member.size
-    if member.sha256 is not None:
-        after["sha256"] = member.sha256.decode()
-    if member.target is not None:
-        after["target"] = text(member.target)
-    if mode is not None:
-        after["mode"] = f"{mode:04o}"
-    if owner is not None:
-        after["owner"] = owner
-    if group is not None:
-        after["group"] = group
-    return after

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The step of a repair that installs a whole package again, from a verified file and by the package manager itself.
+"""The steps of a repair that install whole packages, from verified files and by the package manager itself.
 
 ``dpkg --install FILE`` unpacks all files of exactly that file and configures it. apt's ``--reinstall`` would look for a
 version of its own and may change other packages. Maintainer scripts run, but start, stop and restart no service.
@@ -25,7 +25,7 @@ import stat
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
@@ -34,15 +34,15 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages import 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.aftermath import is_in_initramfs
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.database_locks import DatabaseLocks
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import VerifiedPackage
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import DIRECTORY, text
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import CONFFILE, DIRECTORY, text
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.quarantine import (
     NotMovableError,
     Quarantine,
     QuarantineError,
 )
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair import Facts
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_facts import Facts
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import Step
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_replaced import replaced_by
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_replaced import packages_of, replaced_by
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_steps import RepairError, obstacle
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.silent_services import (
     PARENT,
@@ -64,6 +64,8 @@ _ENVIRONMENT = {
 }
 #: Conffiles keep what they have: those that may be restored are, each by a step of its own.
 _INSTALL = ("--no-triggers", "--force-confold", "--install")
+#: Packages that change together may break each other in the meantime; dpkg then configures the first once more.
+_UPGRADE = ("--auto-deconfigure", *_INSTALL)
 _RUN_TRIGGERS = ("--triggers-only", "--pending")
 #: What means something in a glob, and how it is written to mean itself (glob(7)).
 _GLOB, _ESCAPED = re.compile(r"[][*?\\]"), r"\\\g<0>"
@@ -137,37 +139,42 @@ class PackageRepair:
         self._facts = facts
         self._to_inherit = to_inherit
 
-    def perform(self, step: Step, reference: VerifiedPackage) -> None:
-        """Install the package of a step.
+    def perform(self, step: Step) -> None:
+        """Install the package of a step, or all that it upgrades.
 
         Raises `RepairError`, of which an `InstallationError` comes after dpkg was begun, `QuarantineError` and
         `LockedError`. An interruption (SIGINT, SIGTERM, SIGHUP) arrives when dpkg has ended.
         """
-        self._refuse_obstacles(step.package, reference)
-        self._refuse_ways_out(reference)
+        packages = packages_of(step, self._facts)
+        self._refuse_obstacles(step, packages)
+        for package in packages.values():
+            self._refuse_ways_out(package)
         moved: list[tuple[bytes, bytes]] = []
         try:
-            self._keep(step, reference, moved)
-            self._install(step, reference)
+            self._keep(step, packages, moved)
+            self._install(packages, _UPGRADE if step.upgrades else _INSTALL)
         except BaseException:
             self._move_back(moved)
             raise
 
-    def _install(self, step: Step, reference: VerifiedPackage) -> None:
-        held = step.package in held_packages(self._tree)
+    def _install(self, packages: Mapping[str, VerifiedPackage], action: tuple[str, ...]) -> None:
+        held = sorted(held_packages(self._tree) & packages.keys())
         self._quarantine.note_triggers()
-        if held:
-            self._quarantine.note_held(step.package)
+        for label in held:
+            self._quarantine.note_held(label)
         with _interruptions_deferred():
             try:
                 with self._locks.lent():
-                    ended = self._run([*self._filters(reference), *_INSTALL, reference.path])
+                    ended = self._run(
+                        [*self._filters(packages), *action, *(package.path for package in packages.values())]
+                    )
             finally:
                 if held:
-                    self.hold([step.package])
+                    self.hold(held)
         if ended.status != 0:
-            remedy = f"Look at it with dpkg --audit, and install {Path(reference.path).name} by hand"
-            raise InstallationError(step.package, f"dpkg ended with status {ended.status}: {ended.said}", remedy)
+            files = ", ".join(Path(package.path).name for package in packages.values())
+            remedy = f"Look at it with dpkg --audit, and install {files} by hand"
+            raise InstallationError(", ".join(packages), f"dpkg ended with status {ended.status}: {ended.said}", remedy)
 
     def run_triggers(self, damaged: Sequence[bytes]) -> None:
         """Run the triggers that were put off, if any were.
@@ -265,20 +272,25 @@ class PackageRepair:
         log = os.fsdecode(self._tree.root + self._tree.resolve(b"/var/log/dpkg.log"))
         return ["dpkg", f"--root={os.fsdecode(self._tree.root)}", f"--log={log}"]
 
-    def _filters(self, reference: VerifiedPackage) -> list[str]:
+    def _filters(self, packages: Mapping[str, VerifiedPackage]) -> list[str]:
         """Return what another root leaves out: dpkg itself would leave out what this machine does (dpkg.cfg(5))."""
         if not self._tree.root:
             return []
-        left = [os.fsdecode(path) for path in reference.members if left_out(path, self._facts.filters)]
+        paths = [path for package in packages.values() for path in package.members]
+        left = [os.fsdecode(path) for path in paths if left_out(path, self._facts.filters)]
         return ["--path-include=*", *(f"--path-exclude={_GLOB.sub(_ESCAPED, path)}" for path in left)]
 
-    def _refuse_obstacles(self, label: str, reference: VerifiedPackage) -> None:
-        """Refuse before dpkg does it half-way through the package."""
-        for path in reference.members:
-            reason = obstacle(self._tree, self._facts.places[label, path])
-            if reason is not None:
-                remedy = "Find out who set it, clear it with chattr -i -a, and repair again"
-                raise RepairError(reference.name, reason, remedy)
+    def _refuse_obstacles(self, step: Step, packages: Mapping[str, VerifiedPackage]) -> None:
+        """Refuse before dpkg does it half-way through the packages."""
+        facts = self._facts.of(step)
+        for label, package in packages.items():
+            paths = [facts.places[label, path] for path in package.members]
+            paths += [entry.path for entry in facts.listed_only.get(label, ())]
+            for path in paths:
+                reason = obstacle(self._tree, path)
+                if reason is not None:
+                    remedy = "Find out who set it, clear it with chattr -i -a, and repair again"
+                    raise RepairError(package.name, reason, remedy)
 
     def _refuse_ways_out(self, reference: VerifiedPackage) -> None:
         """Refuse a root with links on which dpkg, which is not chrooted there, would leave it."""
@@ -293,24 +305,37 @@ class PackageRepair:
                     "Repair the system from within, or with the strategy file",
                 )
 
-    def _keep(self, step: Step, reference: VerifiedPackage, moved: list[tuple[bytes, bytes]]) -> None:
+    def _keep(self, step: Step, packages: Mapping[str, VerifiedPackage], moved: list[tuple[bytes, bytes]]) -> None:
         """Keep what dpkg replaces; ``moved`` gets the directories that are moved, with their names in the quarantine.
 
         A directory in the place of a file is: dpkg removes it with all that is in it, or leaves it for a link.
         """
-        replaced = {each.path: each for each in replaced_by(self._tree, step.package, self._facts)}
-        for path in step.damaged:
+        replaced = {each.path: each for each in replaced_by(self._tree, step, self._facts)}
+        kept = dict.fromkeys([*step.damaged, *self._conffiles(step)])
+        for path in kept:
             self._quarantine.keep(path)
         for path, each in replaced.items():
-            if path not in step.damaged:
+            if path not in kept:
                 self._quarantine.keep(path, with_content=each.has_content)
+        facts = self._facts.of(step)
         no_directories = {
-            self._facts.places[step.package, listed]
-            for listed, member in reference.members.items()
+            facts.places[label, listed]
+            for label, package in packages.items()
+            for listed, member in package.members.items()
             if member.kind != DIRECTORY
+        }
+        # A new version has no more what is damaged, perhaps: then dpkg removes it, but not a directory in its place.
+        no_directories |= {
+            path for path in step.damaged if path in facts.entries and facts.entries[path].kind != DIRECTORY
         }
         for path in sorted({*step.damaged, *replaced} & no_directories):
             self._set_aside(path, moved)
+
+    def _conffiles(self, step: Step) -> list[bytes]:
+        """Return the conffiles of what is upgraded: scripts move, change and remove them in ways of their own."""
+        labels = frozenset(each.label for each in step.upgrades)
+        entries = self._facts.of(step).entries.values() if labels else ()
+        return [entry.path for entry in entries if entry.kind == CONFFILE and not labels.isdisjoint(entry.packages)]
 
     def _set_aside(self, path: bytes, moved: list[tuple[bytes, bytes]]) -> None:
         directory, _slash, name = path.rpartition(b"/")

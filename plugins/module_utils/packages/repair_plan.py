@@ -15,11 +15,17 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifes
 RESTORE_LIST = "restore_list"
 RESTORE_DIGESTS = "restore_digests"
 INSTALL_PACKAGE = "install_package"
+UPGRADE_PACKAGES = "upgrade_packages"
 MAKE_DIRECTORY = "make_directory"
 REPLACE_FILE = "replace_file"
 REPLACE_LINK = "replace_link"
 SET_METADATA = "set_metadata"
-KINDS = (RESTORE_LIST, RESTORE_DIGESTS, MAKE_DIRECTORY, INSTALL_PACKAGE, REPLACE_FILE, REPLACE_LINK, SET_METADATA)
+KINDS = (
+    *(RESTORE_LIST, RESTORE_DIGESTS, MAKE_DIRECTORY, INSTALL_PACKAGE, UPGRADE_PACKAGES),
+    *(REPLACE_FILE, REPLACE_LINK, SET_METADATA),
+)
+#: Those that the package manager itself does, with all that is in a package.
+WHOLE_PACKAGES = (INSTALL_PACKAGE, UPGRADE_PACKAGES)
 
 #: How far a source is trusted, the least first.
 TRUSTS = ("digest", "signed")
@@ -31,6 +37,15 @@ class Policy(NamedTuple):
     strategy: str = "auto"
     minimum_trust: str = "signed"
     conffiles: str = "keep"
+    allow_upgrade: bool = False
+
+
+class VersionChange(NamedTuple):
+    """A package, by its label, that is upgraded, from one version to another."""
+
+    label: str
+    before: str
+    after: str
 
 
 class Step(NamedTuple):
@@ -38,8 +53,9 @@ class Step(NamedTuple):
 
     ``member`` is the name in the package. ``mode``, ``owner`` and ``group`` are what the path gets; `None` leaves it
     what the old file has. ``capabilities`` are those of a file in their text form, empty for none; `None` leaves them
-    as ``mode``. ``damaged`` are the paths with findings that the step makes good. ``before`` and ``after``
-    say it to a person. ``content`` is that of a file of the database.
+    as ``mode``. ``damaged`` are the paths with findings that the step makes good. ``before`` and ``after`` say it to a
+    person. ``content`` is that of a file of the database. ``upgrades`` are the packages that are upgraded together, in
+    the order in which they are unpacked.
     """
 
     kind: str
@@ -59,6 +75,12 @@ class Step(NamedTuple):
     damaged: tuple[bytes, ...] = ()
     content: bytes = b""
     capabilities: str | None = None
+    upgrades: tuple[VersionChange, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The packages that the step changes, by their labels."""
+        return tuple(each.label for each in self.upgrades) or (self.package,)
 
 
 class NotRepaired(NamedTuple):
@@ -99,7 +121,7 @@ def describe_step(step: Step) -> dict[str, object]:
     """Return a step as the result holds it."""
     return {
         "kind": step.kind,
-        "path": None if step.kind == INSTALL_PACKAGE else text(step.path),
+        "path": None if step.kind in WHOLE_PACKAGES else text(step.path),
         "links": [text(path) for path, _member in step.links],
         "package": step.package,
         "stage": step.stage,
@@ -115,7 +137,7 @@ def difference(steps: Iterable[Step]) -> dict[str, str]:
     """Return steps as a diff: what is at each path, and what will be, with where it comes from."""
     before, after = [], []
     for step in steps:
-        subject = f"package {step.package}" if step.kind == INSTALL_PACKAGE else text(step.path)
+        subject = f"package {', '.join(step.labels)}" if step.kind in WHOLE_PACKAGES else text(step.path)
         before.append(f"{subject}: {_phrase(step.before)} ({step.why})\n")
         after.append(f"{subject}: {_phrase(step.after)} ({step.kind}, {step.trust}, {step.source})\n")
     return {"before": "".join(before), "after": "".join(after)}

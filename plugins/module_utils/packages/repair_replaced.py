@@ -36,12 +36,14 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifes
     Finding,
     Metadata,
     Recorded,
+    algorithm,
     text,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.mounts import read_mounts
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.properties import differences
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import (
-    INSTALL_PACKAGE,
+    UPGRADE_PACKAGES,
+    WHOLE_PACKAGES,
     Plan,
     Policy,
     Step,
@@ -52,6 +54,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.verdict
 
 if TYPE_CHECKING:
     from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import Member, VerifiedPackage
+    from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_facts import Facts
 
 #: What differs where content, type or target do; everything else is kept with the metadata.
 _WITH_CONTENT = frozenset(
@@ -85,44 +88,49 @@ class Replaced(NamedTuple):
 
 
 def make_plan(
-    tree: Tree, findings: Iterable[Finding], problems: Iterable[DatabaseProblem], facts: repair.Facts, policy: Policy
+    tree: Tree, findings: Iterable[Finding], problems: Iterable[DatabaseProblem], facts: Facts, policy: Policy
 ) -> Plan:
     """Plan a repair; its package steps say what they replace, and those that must not be done are refused."""
     findings, problems = list(findings), list(problems)
     unsuited = _by_hand(facts)
-    plan = repair.make_plan(findings, problems, facts, policy, unsuited)
-    known = len(unsuited)
-    examined: dict[str, Step] = {}
-    for step in plan.steps:
-        if step.kind == INSTALL_PACKAGE:
-            try:
-                examined[step.package] = with_replaced(tree, step, facts)
-            except RepairError as error:
-                unsuited[step.package] = (f"{error.value}: {error.reason}", error.remedy)
-    if len(unsuited) > known:
-        # What can be repaired by single files is, then; no package is added that was not there before.
+    while True:
         plan = repair.make_plan(findings, problems, facts, policy, unsuited)
-    steps = [examined[step.package] if step.kind == INSTALL_PACKAGE else step for step in plan.steps]
-    return Plan(steps, plan.not_repaired)
+        refused: dict[str, tuple[str, str]] = {}
+        steps = [_examined(tree, step, facts, refused) for step in plan.steps]
+        if not refused:
+            return Plan(steps, plan.not_repaired)
+        # What can be repaired by single files is, then; and packages alone that an upgrade would have taken with it.
+        unsuited.update(refused)
 
 
-def _by_hand(facts: repair.Facts) -> dict[str, tuple[str, str]]:
+def _by_hand(facts: Facts) -> dict[str, tuple[str, str]]:
     """Return the packages that are not installed as a whole, with reason and remedy."""
     references = {label: found for label, found in facts.references.items() if not isinstance(found, str)}
     return {label: found.by_hand for label, found in references.items() if found.by_hand is not None}
 
 
-def with_replaced(tree: Tree, step: Step, facts: repair.Facts) -> Step:
+def _examined(tree: Tree, step: Step, facts: Facts, refused: dict[str, tuple[str, str]]) -> Step:
+    """Return a step, which says what it replaces if it is about whole packages; note why one must not be done."""
+    if step.kind not in WHOLE_PACKAGES:
+        return step
+    try:
+        return with_replaced(tree, step, facts)
+    except RepairError as error:
+        refused[step.package] = (f"{error.value}: {error.reason}", error.remedy)
+        return step
+
+
+def with_replaced(tree: Tree, step: Step, facts: Facts) -> Step:
     """Return a package step that says what it replaces. Raises `RepairError` when it must not be done."""
-    found = replaced_by(tree, step.package, facts)
-    _require_not_excluded(step.package, found, facts)
+    found = replaced_by(tree, step, facts)
+    _require_not_excluded(step, found, facts)
     damaged = frozenset(step.damaged)
     besides = [each for each in found if each.path not in damaged and each.differences != ("missing",)]
-    before = {
-        **step.before,
-        "replaced": [f"{text(each.path)} ({', '.join(each.differences)})" for each in besides],
-        "size": _kept_bytes(tree, damaged, found),
-    }
+    before = {**step.before, "size": _kept_bytes(tree, damaged, found)}
+    if step.kind == UPGRADE_PACKAGES:
+        before["replaced_total"] = len(besides)  # Most of a new version differs.
+    else:
+        before["replaced"] = [f"{text(each.path)} ({', '.join(each.differences)})" for each in besides]
     return step._replace(before=before)
 
 
@@ -137,14 +145,33 @@ def _kept_bytes(tree: Tree, damaged: frozenset[bytes], found: list[Replaced]) ->
     return besides + sum(inode.size for inode in inodes if inode is not None and stat.S_ISREG(inode.mode))
 
 
-def replaced_by(tree: Tree, label: str, facts: repair.Facts) -> list[Replaced]:
-    """Return everything that the installation of a package changes on disk, sorted by path. Raises `RepairError`."""
-    reference = facts.references[label]
-    if isinstance(reference, str):
-        raise RepairError(label, reference, "Repair again")
-    if reference.by_hand is not None:
-        raise RepairError(label, *reference.by_hand)
-    return sorted(_Comparison(tree, label, reference, facts).compare())
+def replaced_by(tree: Tree, step: Step, facts: Facts) -> list[Replaced]:
+    """Return everything that a step about whole packages changes on disk, sorted by path. Raises `RepairError`.
+
+    What one of several packages has no more and another brings is not removed.
+    """
+    known, packages = facts.of(step), packages_of(step, facts)
+    brought = {known.places[label, listed] for label, package in packages.items() for listed in package.members}
+    found: dict[bytes, Replaced] = {}
+    for label, package in packages.items():
+        for each in _Comparison(tree, label, package, known).compare():
+            if each.differences != ("removed",) or each.path not in brought:
+                found[each.path] = each
+    return sorted(found.values())
+
+
+def packages_of(step: Step, facts: Facts) -> dict[str, VerifiedPackage]:
+    """Return what a step installs, by label. Raises `RepairError`."""
+    found = {}
+    references = facts.of(step).references
+    for label in step.labels:
+        package = references[label]
+        if isinstance(package, str):
+            raise RepairError(label, package, "Repair again")
+        if package.by_hand is not None:
+            raise RepairError(label, *package.by_hand)
+        found[label] = package
+    return found
 
 
 def listed_only(entries: Iterable[Entry], references: Mapping[str, VerifiedPackage | str]) -> dict[str, list[Entry]]:
@@ -158,13 +185,13 @@ def listed_only(entries: Iterable[Entry], references: Mapping[str, VerifiedPacka
     return found
 
 
-def _require_not_excluded(label: str, found: list[Replaced], facts: repair.Facts) -> None:
+def _require_not_excluded(step: Step, found: list[Replaced], facts: Facts) -> None:
     why_excluded = excluder(facts.excluded)
     for each in found:
         reason = why_excluded(each.path, each.listed)
         if reason is not None:
             raise RepairError(
-                label,
+                ", ".join(step.labels),
                 f"installing it would replace {text(each.path)} ({', '.join(each.differences)}), "
                 f"which is excluded ({reason})",
                 "Remove the exclusion, or repair its package by hand",
@@ -174,7 +201,7 @@ def _require_not_excluded(label: str, found: list[Replaced], facts: repair.Facts
 class _Comparison:
     """The comparison of one package with what is on disk."""
 
-    def __init__(self, tree: Tree, label: str, reference: VerifiedPackage, facts: repair.Facts) -> None:
+    def __init__(self, tree: Tree, label: str, reference: VerifiedPackage, facts: Facts) -> None:
         self.tree = tree
         self.label = label
         self.reference = reference
@@ -193,6 +220,7 @@ class _Comparison:
                 if listed in self.conffiles:
                     self._require_not_mounted(path)
                     self._require_no_directory(path, walk)
+                    yield from self._conffile(path, member, entry, walk)
                 elif not self._is_taken_over(member, entry):
                     yield from self._compared(path, member, entry, walk)
             for path in self._initramfs():
@@ -201,6 +229,7 @@ class _Comparison:
                 if inode is not None:
                     yield Replaced(path, path, ("made_anew",), inode.size)
             for entry in self.facts.listed_only.get(self.label, ()):
+                self._require_near(entry.path)
                 yield from self._found(entry, walk)
         finally:
             walk.close()
@@ -234,6 +263,17 @@ class _Comparison:
             reason = f"dpkg cannot install it while {text(path)}, a conffile, is no file"
             raise RepairError(self.label, reason, "Move away by hand what is there, and repair again")
 
+    def _conffile(self, path: bytes, member: Member, entry: Entry | None, walk: DirectoryWalk) -> Iterator[Replaced]:
+        """Yield a conffile that dpkg replaces by that of another version: one that is as it was delivered."""
+        inode = _inode(path, walk)
+        if inode is None or entry is None or entry.digest is None or not stat.S_ISREG(inode.mode):
+            return
+        directory, _slash, name = path.rpartition(b"/")
+        parent = walk.enter(directory)
+        as_delivered = _digest(parent, name, inode, algorithm(entry.digest)) == entry.digest
+        if as_delivered and not _has_content(parent, name, inode, member):
+            yield Replaced(path, member.path, ("content_changed",), inode.size)
+
     def _is_taken_over(self, member: Member, entry: Entry | None) -> bool:
         """Tell whether a path is another package's by now, which dpkg leaves as it is."""
         name = self.label.partition(":")[0]
@@ -243,6 +283,7 @@ class _Comparison:
     def _found(self, entry: Entry, walk: DirectoryWalk) -> Iterator[Replaced]:
         inode = _inode(entry.path, walk)
         if inode is not None and not stat.S_ISDIR(inode.mode):
+            self._require_not_mounted(entry.path)
             yield Replaced(entry.path, entry.listed, ("removed",), inode.size)
 
     def _compared(self, path: bytes, member: Member, entry: Entry | None, walk: DirectoryWalk) -> Iterator[Replaced]:
@@ -325,9 +366,12 @@ def _not_seen(path: bytes, error: OSError) -> RepairError:
 
 def _has_content(parent: int, name: bytes, inode: Inode, member: Member) -> bool:
     """Tell whether a regular file has the content of a member; what cannot be read has not."""
-    if inode.size != member.size:
-        return False
-    hasher = hashlib.sha256()
+    return inode.size == member.size and _digest(parent, name, inode, "sha256") == member.sha256
+
+
+def _digest(parent: int, name: bytes, inode: Inode, algorithm_name: str) -> bytes | None:
+    """Return the hexadecimal digest of a regular file; `None` when it cannot be read."""
+    hasher = hashlib.new(algorithm_name, usedforsecurity=False)
     left = inode.size + 1
     try:
         descriptor = open_regular(name, parent)
@@ -338,5 +382,5 @@ def _has_content(parent: int, name: bytes, inode: Inode, member: Member) -> bool
         finally:
             os.close(descriptor)
     except OSError:
-        return False
-    return hasher.hexdigest().encode() == member.sha256
+        return None
+    return hasher.hexdigest().encode()

@@ -41,6 +41,11 @@ def make_result(options: RepairOptions, attempt: Attempt, done: Done, quarantine
         "refusals": [refusal._asdict() for refusal in health.refusals],
         "not_known": health.unknown,
         "steps": [_described(outcome) for outcome in done.outcomes[:limit]],
+        "upgraded": [
+            {"label": each.label, "from": each.before, "to": each.after}
+            for step in (plan.steps if options.dry_run and not health.refusals else repaired)
+            for each in step.upgrades
+        ],
         "quarantine": quarantine,
         "leftovers_removed": done.leftovers,
         "before": _summary(before, limit),
@@ -114,6 +119,11 @@ def _still_damaged(done: Done) -> list[str]:
         return []
     repaired = {path for step in done.repaired() for path in paths_of(step)}
     sentences = []
+    versions = done.after.manifest.versions
+    for each in (each for step in done.repaired() for each in step.upgrades):
+        if versions.get(each.label, each.after) != each.after:
+            remedy = "See /var/log/dpkg.log for what else has changed it"
+            sentences.append(f"{each.label}: it was upgraded to {each.after}, and is {versions[each.label]}. {remedy}")
     for finding in done.after.findings:
         if finding.path in repaired:
             reason = "it was repaired and is damaged again"

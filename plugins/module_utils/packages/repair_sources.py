@@ -14,7 +14,10 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.database_locks import DPKG_LOCKS, RPM_LOCKS
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import VerifiedPackage
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.progress import Progress
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_facts import Upgrade
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import Policy
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_record import RepairOptions
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_upgrades import find_upgrades
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.rpm_archive import RpmArchive
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.rpm_database import find_database
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
@@ -85,6 +88,15 @@ class Sources:
             if not isinstance(found, str)
             for path in found.members
         }
+
+    def upgrades(
+        self, before: check.Verification, references: Mapping[str, VerifiedPackage | str], policy: Policy
+    ) -> dict[str, Upgrade | str]:
+        """Return what upgrades each package of dpkg whose installed version cannot be had, or why nothing does."""
+        if self._dpkg is None:
+            return {}
+        theirs = {label: found for label, found in references.items() if label in self._dpkg.database.packages}
+        return find_upgrades(self._tree, self._dpkg, before, theirs, policy)
 
     def _place(self, label: str, path: bytes) -> bytes:
         package = self._dpkg.database.packages.get(label) if self._dpkg is not None else None

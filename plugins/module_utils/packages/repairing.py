@@ -31,11 +31,11 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.quarant
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.reading import UNCACHED
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair import (
-    Facts,
     concerned,
     installation,
     without_digests,
 )
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_facts import Facts
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_leftovers import clear_leftovers
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_order import DATABASE
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_packages import (
@@ -45,6 +45,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import (
     INSTALL_PACKAGE,
+    WHOLE_PACKAGES,
     Plan,
     Step,
 )
@@ -167,7 +168,7 @@ def _verified_again(options: RepairOptions) -> check.Verification:
 
 def _health(tree: Tree, before: check.Verification, plan: Plan, facts: Facts) -> Health:
     """Return everything that speaks against doing a plan now, and what is not known."""
-    health = assess(tree, plan, read_errors(tree, before), facts.references)
+    health = assess(tree, plan, read_errors(tree, before), facts.to_be_written())
     locked = is_locked(tree, locks_of(tree)) if plan.steps else None
     if locked is not None:
         remedy = "Let it come to its end, and repair again"
@@ -202,6 +203,7 @@ def _facts(
         before.manifest.filters,
         options.verification.exclude,
         listed_only(before.manifest.entries, references),
+        sources.upgrades(before, references, options.policy),
     )
 
 
@@ -294,29 +296,30 @@ class _Work:
         if not harmless:
             self.done.stopped = True
             self.done.unfinished = not isinstance(error, InstallationError) or isinstance(error, HoldError)
-            as_it_was = isinstance(error, (QuarantineError, UntrustedDiskError)) and step.kind != INSTALL_PACKAGE
+            as_it_was = isinstance(error, (QuarantineError, UntrustedDiskError)) and step.kind not in WHOLE_PACKAGES
             self.done.changed = self.done.changed or not as_it_was
         reason = f"{error.value}: {error.reason}" if isinstance(error, WebopsError) else f"{step.package}: {error}"
         self.done.failures.append(str(error) if isinstance(error, WebopsError) else f"{reason}. Repair again")
         self.done.outcomes.append(Outcome(step, "failed", reason))
 
     def _step(self, step: Step, files: FileRepair, packages: PackageRepair) -> None:
+        if step.kind in WHOLE_PACKAGES:
+            packages.perform(step)
+            return
         reference = self.facts.references[step.package]
         if isinstance(reference, str):
             raise RepairError(step.package, reference, "Repair again")
-        if step.kind == INSTALL_PACKAGE:
-            packages.perform(step, reference)
-        else:
-            files.perform(step, reference)
+        files.perform(step, reference)
 
     def _replaced(self, step: Step) -> set[bytes]:
-        """Return the files that a step has exchanged: with a package all that it has, but for conffiles."""
+        """Return the files that a step has exchanged: with a package all that it had, but for conffiles."""
         replaced = set(paths_of(step))
-        if step.kind == INSTALL_PACKAGE:
+        if step.kind in WHOLE_PACKAGES:
+            labels = frozenset(step.labels)
             replaced |= {
                 entry.path
-                for entry in self.facts.entries.values()
-                if step.package in entry.packages and entry.kind not in (CONFFILE, DIRECTORY)
+                for entry in self.facts.of(step).entries.values()
+                if not labels.isdisjoint(entry.packages) and entry.kind not in (CONFFILE, DIRECTORY)
             }
         return replaced
 

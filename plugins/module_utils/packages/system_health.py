@@ -22,8 +22,8 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.mounts 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.quarantine import DIRECTORY as QUARANTINE
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.quarantine import SPARE_BYTES
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import (
-    INSTALL_PACKAGE,
     SET_METADATA,
+    WHOLE_PACKAGES,
     NotRepaired,
     Plan,
     Step,
@@ -71,7 +71,7 @@ def without_the_running_kernel(plan: Plan, tree: Tree, release: str) -> Plan:
 
     ``release`` is the running kernel's (uname(2)). A second one has an image, modules, and nothing to be repaired.
     """
-    mine = [step for step in plan.steps if step.kind == INSTALL_PACKAGE and _is_of_kernel(step, release)]
+    mine = [step for step in plan.steps if step.kind in WHOLE_PACKAGES and _is_of_kernel(step, release)]
     if not mine or _second_kernels(tree, release, plan):
         return plan
     reason = f"it is the running kernel's ({release}), and no second kernel is there that could be booted instead"
@@ -208,10 +208,11 @@ def _too_full(tree: Tree, plan: Plan, references: Mapping[str, VerifiedPackage |
 def _written(tree: Tree, plan: Plan, references: Mapping[str, VerifiedPackage | str]) -> Iterator[tuple[bytes, int]]:
     """Yield what the steps write: each path and its size."""
     for step in plan.steps:
-        reference = references.get(step.package)
+        found = [references.get(label, "") for label in step.labels] if step.kind in WHOLE_PACKAGES else []
+        packages = [package for package in found if not isinstance(package, str)]
         size = step.after.get("size", len(step.content))
-        if step.kind == INSTALL_PACKAGE and reference is not None and not isinstance(reference, str):
-            for member in reference.members.values():
+        if packages:
+            for member in [member for package in packages for member in package.members.values()]:
                 if member.kind == FILE and member.linked_to is None:
                     yield tree.locate(member.path), member.size
         elif step.kind != SET_METADATA and isinstance(size, int):
@@ -222,9 +223,9 @@ def _kept(tree: Tree, plan: Plan) -> Iterator[tuple[bytes, int]]:
     """Yield what the quarantine keeps: with a package all that it replaces, else what is at the paths of the steps."""
     for step in plan.steps:
         size = step.before.get("size")
-        if step.kind == INSTALL_PACKAGE and isinstance(size, int):
+        if step.kind in WHOLE_PACKAGES and isinstance(size, int):
             yield QUARANTINE, size
-    alone = (step for step in plan.steps if step.kind not in (SET_METADATA, INSTALL_PACKAGE))
+    alone = (step for step in plan.steps if step.kind not in (SET_METADATA, *WHOLE_PACKAGES))
     paths = {path for step in alone for path in (step.path, *step.damaged) if path.startswith(b"/")}
     for path in paths:
         try:
@@ -244,9 +245,11 @@ def _existing_directory(tree: Tree, path: bytes) -> Path:
 
 
 def _is_of_kernel(step: Step, release: str) -> bool:
-    name = step.package.partition(":")[0]
-    return name.startswith(("linux-image", "linux-modules", "linux-signed", "kernel")) and (
-        release in name or any(release.encode() in path for path in step.damaged)
+    names = [label.partition(":")[0] for label in step.labels]
+    return any(
+        name.startswith(("linux-image", "linux-modules", "linux-signed", "kernel"))
+        and (release in name or any(release.encode() in path for path in step.damaged))
+        for name in names
     )
 
 

@@ -53,12 +53,13 @@ def test_options_arrive(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
         "strategy": "file",
         "minimum_trust": "digest",
         "conffiles_policy": "restore",
+        "allow_upgrade": True,
         "package_directories": ["/packages"],
         "max_rate": "1M",
         "report_path": "/var/tmp/report",
     }
     _result, options = run(capsys, monkeypatch, DONE, **arguments)
-    assert options.policy == Policy("file", "digest", "restore")
+    assert options.policy == Policy("file", "digest", "restore", allow_upgrade=True)
     assert options.verification.root == "/mnt"
     assert options.verification.exclude == (Exclusion("/a", "excluded on request"),)
     assert options.verification.package_directories == ("/packages",)

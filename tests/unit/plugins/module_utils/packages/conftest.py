@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from .....peers.apt_archive import Signer
 from .....peers.dpkg_system import System
 from .....peers.repairable import repairable
+from .....peers.upgradable import CONFFILES, OLD, Site
 
 NOBODY = 65534
 
@@ -113,3 +115,25 @@ def copy_of_sound(sound: System) -> Iterator[System]:
     with tempfile.TemporaryDirectory() as base:
         Path(base).chmod(0o755)
         yield sound.copy(Path(base))
+
+
+@pytest.fixture(scope="module")
+def archive_signer() -> Iterator[Signer]:
+    missing = [name for name in ("gpg", "apt-get", "dpkg-deb") if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)}, with which a signed archive is made and read, is not installed")
+    with tempfile.TemporaryDirectory(prefix="k") as home:
+        made = Signer(Path(home))
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def upgradable_site(archive_signer: Signer) -> Iterator[Site]:
+    """A root with tool 1.0, and part 1.0 that needs nothing."""
+    with tempfile.TemporaryDirectory() as base:
+        Path(base).chmod(0o755)
+        site = Site(Path(base), archive_signer)
+        site.system.install("tool", OLD, conffiles=CONFFILES)
+        site.system.install("part", {"/usr/lib/part/data": b"part 1\n"})
+        yield site

@@ -81,7 +81,7 @@ def run(system: System, strategy: str) -> dict[str, Any]:
     return repair(RepairOptions(Options(root=str(system.root), jobs=1), Policy(strategy, "digest")))
 
 
-def run_until_call(system: System, number: int, strategy: str) -> bool:
+def run_until_call(repair_it: Callable[[], object], number: int) -> bool:
     """Repair in a process of its own, which is killed before its call of a number. Returns whether it was."""
     pid = os.fork()
     if pid == 0:
@@ -90,7 +90,7 @@ def run_until_call(system: System, number: int, strategy: str) -> bool:
             setattr(os, name, _killing(getattr(os, name), left))
         repair_steps.exchange = _killing(repair_steps.exchange, left)
         try:
-            run(system, strategy)
+            repair_it()
         finally:
             os._exit(0)
     _pid, status = os.waitpid(pid, 0)
@@ -143,7 +143,7 @@ def assert_survives(sound: System, damage: Callable[[System], None], strategy: s
             place = base / str(number)
             place.mkdir()
             system = damaged.copy(place)
-            killed = run_until_call(system, number, strategy)
+            killed = run_until_call(lambda system=system: run(system, strategy), number)
             assert_old_or_new(system.root, old, new)
             if killed:
                 assert run(system, strategy)["failures"] == []

@@ -22,7 +22,8 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifes
     Finding,
     Recorded,
 )
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair import Facts, concerned, make_plan
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair import concerned, make_plan
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_facts import Facts
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_order import (
     STAGES,
     installation_stage,

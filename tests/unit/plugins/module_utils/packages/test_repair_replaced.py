@@ -19,7 +19,8 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import VerifiedPackage
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg import read_manifest
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.mounts import Mount, Mounts
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair import Facts, installation
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair import installation
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_facts import Facts
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_replaced import (
     Replaced,
     listed_only,
@@ -73,8 +74,9 @@ def foretold(system: System, avoided: tuple[bytes, ...] = ()) -> dict[str, Repla
     tree = Tree(str(system.root))
     tree.avoided = avoided
     try:
-        facts, _reference = known(system, tree)
-        return {os.fsdecode(each.path): each for each in replaced_by(tree, "alpha", facts)}
+        facts, reference = known(system, tree)
+        step = installation("alpha", reference, [], "")
+        return {os.fsdecode(each.path): each for each in replaced_by(tree, step, facts)}
     finally:
         tree.close()
 

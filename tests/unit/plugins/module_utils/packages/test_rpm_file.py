@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import deb_container, rpm_file, rpm_payload
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import Member
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import NO_NUMBER, Member
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.rpm_file import Contents
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.rpm_payload import RpmError
 
@@ -237,7 +237,7 @@ def test_all_kinds_of_members_are_described_by_the_header_alone(tmp_path: Path) 
     )
     found = read(tmp_path, rpm({**tags(*files), 1024: (6, (b"setcap x\n",))}, payload_of(*files)))
 
-    plain = Member(b"", "", 0o644, 0, 0, "root", "root", 0, 1_700_000_000, None, None, None, None)
+    plain = Member(b"", "", 0o644, NO_NUMBER, NO_NUMBER, "root", "root", 0, 1_700_000_000, None, None, None, None)
     file = plain._replace(kind="file", size=3, sha256=sha256(b"abc"))
     assert found.members == {
         b"/d": plain._replace(path=b"/d", kind="directory", mode=0o1777),

@@ -19,7 +19,12 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb imp
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.disk_health import Health, Refusal
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import FILE
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.quarantine import SPARE_BYTES
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import NotRepaired, Plan, Step
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import (
+    NotRepaired,
+    Plan,
+    Step,
+    VersionChange,
+)
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.system_health import (
     assess,
     without_the_running_kernel,
@@ -213,6 +218,12 @@ def install(*damaged: bytes, kept: int = 0) -> Step:
     return made._replace(damaged=damaged, before={"size": kept}, after={"version": "1", "size": 1})
 
 
+def upgrade(*labels: str, kept: int = 0) -> Step:
+    changes = tuple(VersionChange(label, "1", "2") for label in labels)
+    made = step(path=labels[0].encode(), kind="upgrade_packages", package=labels[0])
+    return made._replace(damaged=(), before={"size": kept}, after={"size": 1}, upgrades=changes)
+
+
 ROOMS = {
     # name: (steps, bytes that are written, bytes that are kept)
     "one file": ((step(size=10 * BLOCK),), 10 * BLOCK, 0),
@@ -226,6 +237,7 @@ ROOMS = {
         10 * BLOCK,
         12 * BLOCK,
     ),
+    "packages that are upgraded": ((upgrade("it", "with", kept=BLOCK),), 14 * BLOCK, BLOCK),
     "file of the database": (
         (step(kind="restore_list")._replace(after={"paths": 2}, content=b"x" * 5000),),
         2 * BLOCK,
@@ -240,7 +252,7 @@ def test_everything_that_is_written_and_kept_needs_room(
 ) -> None:
     (tmp_path / "root/usr/bin/old").write_bytes(b"x" * 5 * BLOCK)
     needed = max(2 * (written + kept), written + kept + SPARE_BYTES if kept else 0)
-    references = {"it": package(8 * BLOCK, 1)}
+    references = {"it": package(8 * BLOCK, 1), "with": package(4 * BLOCK, 1)}
     for free, reasons in ((needed, 0), (needed - 1, 1)):
         room = SimpleNamespace(f_bavail=free, f_frsize=1, f_flag=0)
         monkeypatch.setattr(os, "statvfs", lambda _path, room=room: room)
@@ -285,3 +297,10 @@ def test_pitfall_40_running_kernel_needs_a_second_one(tree: Tree, tmp_path: Path
     plan = without_the_running_kernel(Plan(steps, []), tree, RELEASE)
     assert len(plan.steps) == len(steps) - (second != "sound")
     assert [each.packages for each in plan.not_repaired] == [(f"linux-image-{RELEASE}",)] * (second != "sound")
+
+
+def test_running_kernel_is_not_upgraded_with_another_package(tree: Tree, tmp_path: Path) -> None:
+    kernel(tmp_path, RELEASE)
+    plan = without_the_running_kernel(Plan([upgrade("it", f"linux-image-{RELEASE}")], []), tree, RELEASE)
+    assert plan.steps == []
+    assert "no second kernel" in plan.not_repaired[0].reason
