@@ -31,6 +31,8 @@ _DELETED = b" (deleted)"
 _MAX_BYTES = 4 * 1024 * 1024
 _MAX_PROCESSES = 100_000
 _MAX_FILES = 5
+#: A command names so many files, or their directories.
+_MAX_NAMED = 20
 _MAX_WORDS = 64
 _MAX_WORDS_BYTES = 64 * 1024
 
@@ -295,7 +297,11 @@ def _commands(files: frozenset[bytes], root: Path) -> list[dict[str, object]]:
     made = (
         (_INITRAMFS, _initramfs_command(root), "the initramfs has copies of it, with which the next start begins"),
         (_UNIT_FILE, "systemctl daemon-reload", "systemd has the unit as it was when it read it"),
-        (_ANY, _labels_command(files, root), "a file that was missing has the SELinux label of its directory"),
+        (
+            _ANY,
+            _labels_command(files, root),
+            "what was missing has the SELinux label of its directory",
+        ),
     )
     commands: list[dict[str, object]] = []
     for pattern, command, reason in made:
@@ -323,8 +329,10 @@ def _labels_command(files: frozenset[bytes], root: Path) -> str:
     """Return how SELinux's labels are set anew; nothing where it is not in use (selinux(8), restorecon(8))."""
     if not (root / "sys/fs/selinux/enforce").exists():
         return ""
-    tops = {text(path[: (path + b"/").index(b"/", 1)]) for path in files}
-    return f"restorecon -R {' '.join(map(shlex.quote, sorted(tops)))}"
+    directories = {path.rpartition(b"/")[0] or b"/" for path in files}
+    named = sorted(files if len(files) <= _MAX_NAMED else directories)
+    arguments = [shlex.quote(text(path)) for path in named]
+    return " ".join(["restorecon", *([] if len(files) <= _MAX_NAMED else ["-R"]), *arguments])
 
 
 def mapped_files(maps: bytes) -> dict[bytes, bool]:

@@ -10,8 +10,9 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Callable, NamedTuple
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import deb_tar
@@ -37,11 +38,9 @@ MAX_DATA_BYTES = 64 * 1024**3
 
 _FIELD = r"^%s:[ \t]*([!-~]+)[ \t]*$"
 _SCRIPTS = (b"preinst", b"postinst")
-_Take = Callable[[Header, Iterator[memoryview]], bool]
-
-
 #: Of an owner that has a name and no number.
 NO_NUMBER = -1
+_Take = Callable[[Header, Iterator[memoryview]], bool]
 
 
 class Member(NamedTuple):
@@ -49,9 +48,9 @@ class Member(NamedTuple):
 
     ``path`` is absolute, ``kind`` one of the constants of ``manifest.py``, ``mode`` the permission bits, ``owner`` and
     ``group`` the names that dpkg prefers to ``uid`` and ``gid`` (empty where there is none; rpm has names alone, and
-    `NO_NUMBER` for the others), ``modified`` in seconds
-    since 1970, ``target`` where a symbolic link leads, ``linked_to`` the path of which this is a hard link, ``device``
-    as of `os.makedev`, ``sha256`` the hexadecimal digest of a regular file.
+    `NO_NUMBER` for the others), ``modified`` in seconds since 1970, ``target`` where a symbolic link leads,
+    ``linked_to`` the path of which this is a hard link, ``device`` as of `os.makedev`, ``sha256`` the hexadecimal
+    digest of a regular file.
     """
 
     path: bytes
@@ -92,10 +91,12 @@ class VerifiedPackage:
 
     ``trust`` is ``signed`` (its SHA-256 is in signed metadata) or ``digest`` (its files have the MD5 that the database
     of the root has for them); ``source`` says where it came from and who vouches for it. ``by_hand`` is the reason why
-    it is not to be installed as a whole, and what to do instead; `None` where nothing is in the way.
+    it is not to be installed as a whole, and what to do instead; `None` where nothing is in the way. ``capabilities``
+    are those that it records, by path and in their text form (a .deb has none).
     """
 
     by_hand: tuple[str, str] | None = None
+    capabilities: Mapping[bytes, str] = MappingProxyType({})
 
     def __init__(self, contents: Contents, trust: str, source: str, path: str) -> None:
         """Hold what was read."""

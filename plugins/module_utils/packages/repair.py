@@ -30,10 +30,11 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_
     LOST_CLASSES,
     METADATA_CLASSES,
     Damage,
+    agrees,
     by_path,
+    capabilities,
     described,
     metadata,
-    recorded_capabilities,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_order import (
     DIRECTORIES,
@@ -315,10 +316,14 @@ class _Planner:
             reference = self._trusted(label)
             if isinstance(reference, str):
                 reason = reference
-            elif damage.entry is None or self._member(damage, reference) is not None:
+            elif damage.entry is None:
                 return label, reference
             else:
-                reason = f"{reference.source} does not hold it"
+                member = self._member(damage, reference)
+                if member is not None and agrees(member, damage.entry):
+                    return label, reference
+                holds = "does not hold it" if member is None else "has another content of it than the database"
+                reason = f"{reference.source} {holds}"
         return "", reason
 
     def _member(self, damage: Damage, reference: VerifiedPackage) -> Member | None:
@@ -335,7 +340,7 @@ class _Planner:
             return None  # dpkg restores neither a conffile nor the mode of a directory that is there.
         if member.kind not in (FILE, DIRECTORY, SYMLINK):
             return f"it is a {member.kind}"
-        if "capabilities_changed" in damage.classes and recorded_capabilities(entry) is None:
+        if "capabilities_changed" in damage.classes and capabilities(damage, member, reference.capabilities) is None:
             return "its capabilities are set when the package is configured"
         script = self.facts.scripts.get(label, b"")
         if _is_named(script, entry.listed):
@@ -370,7 +375,7 @@ class _Planner:
         step = self._file_step(kind, damage, label, reference, member)
         if kind == REPLACE_FILE:
             others = self._other_names(label, reference, member)
-            step = step._replace(links=others, capabilities=recorded_capabilities(entry))
+            step = step._replace(links=others, capabilities=capabilities(damage, member, reference.capabilities))
         self._add(step)
 
     def _other_names(self, label: str, reference: VerifiedPackage, member: Member) -> tuple[tuple[bytes, bytes], ...]:

@@ -70,6 +70,12 @@ def by_path(findings: Iterable[Finding], entries: Mapping[bytes, Entry]) -> list
     ]
 
 
+def agrees(member: Member, entry: Entry) -> bool:
+    """Tell whether a file has the content that the database knows it by, where that is the same kind of digest."""
+    known = (entry.digest, *entry.other_digests)
+    return member.sha256 is None or len(entry.digest or b"") != len(member.sha256) or member.sha256 in known
+
+
 def metadata(damage: Damage, member: Member) -> tuple[int | None, str | int | None, str | int | None]:
     """Return the mode, owner and group that a path gets: what the database records wins (a statoverride)."""
     lost = bool(damage.classes & LOST_CLASSES)
@@ -85,9 +91,15 @@ def metadata(damage: Damage, member: Member) -> tuple[int | None, str | int | No
     return mode, owner, group
 
 
-def recorded_capabilities(entry: Entry) -> str | None:
-    """Return the capabilities that the database records; `None` where it does not say."""
-    return entry.recorded.capabilities if entry.recorded is not None else None
+def capabilities(damage: Damage, member: Member, of_package: Mapping[bytes, str]) -> str | None:
+    """Return the capabilities that a file gets, in their text form; `None` where it keeps what it has.
+
+    What the database records wins; a new file has those of its package where the packager wants them not verified.
+    """
+    recorded = damage.entry.recorded if damage.entry is not None else None
+    if recorded is not None and recorded.capabilities is not None:
+        return recorded.capabilities
+    return of_package.get(member.path) if damage.classes & LOST_CLASSES else None
 
 
 def _mode(damage: Damage, member: Member) -> int:

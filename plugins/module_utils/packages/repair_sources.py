@@ -35,11 +35,18 @@ class Sources:
         verification = options.verification
         wanted = Options(verification.archive_sources, verification.package_directories, options.policy.minimum_trust)
         self._tree = tree
-        self._rpm = RpmArchive(tree, check.WORK_DIRECTORY, wanted) if rpm.present(tree) else None
         self._dpkg: Archive | None = None
-        if self._rpm is None or dpkg.present(tree):
+        self._rpm: RpmArchive | None = None
+        has_rpm = rpm.present(tree)
+        if not has_rpm or dpkg.present(tree):
             names = frozenset(label.partition(":")[0] for label in labels)
             self._dpkg = Archive(tree, check.WORK_DIRECTORY, wanted, names)
+        if has_rpm:
+            try:
+                self._rpm = RpmArchive(tree, check.WORK_DIRECTORY, wanted)
+            except BaseException:
+                self._close()
+                raise
 
     def __enter__(self) -> Sources:
         """Return itself, to be closed at the end of the block."""
@@ -47,6 +54,9 @@ class Sources:
 
     def __exit__(self, *_exception: object) -> None:
         """Remove everything private, packages that were given out included."""
+        self._close()
+
+    def _close(self) -> None:
         for archive in (self._dpkg, self._rpm):
             if archive is not None:
                 archive.close()

@@ -13,7 +13,7 @@ Nothing is downloaded: the caches of dnf, yum and zypper are looked through, and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
@@ -24,7 +24,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive
     Options,
     Unavailable,
 )
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import VerifiedPackage
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import Member, VerifiedPackage
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb_container import DebError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import text
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.rpm_database import (
@@ -33,7 +33,12 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.rpm_dat
     open_database,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.rpm_header import DamagedHeaderError, Header
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.rpm_package import Package, read_files
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.rpm_package import (
+    NORMAL,
+    Package,
+    read_files,
+    read_package,
+)
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.rpm_payload import RpmError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.shelves import Candidate, Shelves
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
@@ -46,15 +51,17 @@ PACKAGE_CACHES = (b"/var/cache/dnf", b"/var/cache/libdnf5", b"/var/cache/yum", b
 class VerifiedRpm(VerifiedPackage):
     """A package whose .rpm lies at ``path`` and has been read whole; its files are repaired one by one."""
 
-    def __init__(self, contents: rpm_file.Contents, trust: str, source: str, path: str) -> None:
-        """Hold what was read."""
+    def __init__(
+        self, contents: rpm_file.Contents, present: frozenset[bytes], trust: str, source: str, path: str
+    ) -> None:
+        """Hold what was read, and of it the paths that are in ``present``."""
         package = contents.package
         version = package.nevra[len(package.name) + 1 :]
         common = deb.Contents(
             package.name,
             version,
             package.architecture,
-            contents.members,
+            _kept(contents.members, present),
             contents.conffiles,
             {},
             {},
@@ -62,6 +69,7 @@ class VerifiedRpm(VerifiedPackage):
             {},
         )
         super().__init__(common, trust, source, path)
+        self.capabilities = contents.capabilities
         self.by_hand = (
             "rpm packages are not installed as a whole here",
             f"Move away what is no file where a file belongs, run dnf reinstall {package.nevra} (or rpm -U "
@@ -80,11 +88,15 @@ class VerifiedRpm(VerifiedPackage):
 
 
 class _Installed(NamedTuple):
-    """A package of the database, the SHA-256 of its header as packaged, and the paths of its files here."""
+    """A package of the database: the SHA-256 of its header as packaged, the paths of its files, and those it has now.
+
+    What another package has replaced, what belongs to another architecture, or was not installed, it does not have.
+    """
 
     package: Package
     header_sha256: str
     paths: frozenset[bytes]
+    present: frozenset[bytes]
 
 
 class RpmArchive:
@@ -101,7 +113,7 @@ class RpmArchive:
         except OSError as error:
             reason = f"no directory can be made in it: {error.strerror}"
             raise InvalidInputError(f"directory {directory!r}", reason, "Name one that can be written") from error
-        self._keyring: str | None = None
+        self._keyrings: list[str] | None = None
 
     def close(self) -> None:
         """Remove everything private, packages that were given out included."""
@@ -112,11 +124,11 @@ class RpmArchive:
         """Yield the installed package of each label that the database knows, or why it cannot be had."""
         for label, installed in self._installed(labels).items():
             try:
-                yield label, self._package(installed)
+                yield label, installed if isinstance(installed, Unavailable) else self._package(installed)
             except OSError as error:
                 yield label, Unavailable(f"there is no room for it, or it cannot be read: {error.strerror}")
 
-    def _installed(self, labels: Sequence[str]) -> dict[str, _Installed]:
+    def _installed(self, labels: Sequence[str]) -> dict[str, _Installed | Unavailable]:
         """Return what the database has of some packages. Raises `MeasurementError`."""
         try:
             database = open_database(self._tree)
@@ -124,16 +136,11 @@ class RpmArchive:
             return {}
         try:
             soundness = Soundness(database)
-            found: dict[str, _Installed] = {}
-            for record in soundness.records:
-                label = soundness.labels[record.number]
-                if label in labels:
-                    header = Header(database.blob(record.number) or b"")
-                    paths = frozenset(file.path for file in read_files(header))
-                    found[label] = _Installed(record.package, header.region_sha256(), paths)
-            return found
-        except DamagedHeaderError:
-            return {}  # It was sound a moment ago: the transaction that changes it is noticed by its stamp.
+            return {
+                soundness.labels[record.number]: _read(database.blob(record.number) or b"", record.package)
+                for record in soundness.records
+                if soundness.labels[record.number] in labels
+            }
         finally:
             database.close()
 
@@ -150,15 +157,15 @@ class RpmArchive:
         return Unavailable(reason)
 
     def _judge(self, installed: _Installed, candidate: Candidate) -> VerifiedRpm | Unavailable:
-        """Decide how far an .rpm can be trusted; one that is not the installed package is not given out."""
+        """Decide how far an .rpm can be trusted; of one that is not the installed package only the header is read."""
+        path = str(candidate.path)
         try:
-            contents = rpm_file.read(str(candidate.path))
-        except RpmError as error:
+            reason = _difference(installed, rpm_file.read_header(path))
+            if reason:
+                return Unavailable(reason)
+            contents = rpm_file.read(path)
+        except (RpmError, DamagedHeaderError) as error:
             return Unavailable(f"the .rpm cannot be read: {error}")
-        if contents.package != installed.package:
-            return Unavailable("the .rpm is another package than its name says")
-        if contents.header.region_sha256() != installed.header_sha256:
-            return Unavailable("the .rpm is another build of this version than the one that is installed")
         if not installed.paths.issuperset(contents.members):
             return Unavailable("its package was installed to other places than it was made for")
         try:
@@ -167,17 +174,49 @@ class RpmArchive:
             if self._options.minimum_trust == SIGNED:
                 return Unavailable(str(error))
             source = f"{candidate.label}, its header is the one in the root's own database"
-            return VerifiedRpm(contents, DIGEST, source, str(candidate.path))
+            return VerifiedRpm(contents, installed.present, DIGEST, source, path)
         source = f"{candidate.label}, signed by {signer}, a key of the root's own rpm"
-        return VerifiedRpm(contents, SIGNED, source, str(candidate.path))
+        return VerifiedRpm(contents, installed.present, SIGNED, source, path)
 
-    def _keys(self) -> str:
-        """Return the keyring of what rpm trusts, made once."""
-        if self._keyring is None:
-            keyring = rpm_signature.write_keyring(self._tree, self._work.path)
-            self._keyring = keyring.path
-            self.complaints += keyring.complaints
-        return self._keyring
+    def _keys(self) -> list[str]:
+        """Return the keyrings of what rpm trusts, made once."""
+        if self._keyrings is None:
+            found = rpm_signature.write_keyrings(self._tree, self._work.path)
+            self._keyrings = found.paths
+            self.complaints += found.complaints
+        return self._keyrings
+
+
+def _read(blob: bytes, package: Package) -> _Installed | Unavailable:
+    """Read the header of an installed package."""
+    try:
+        header = Header(blob)
+        files = read_files(header)
+        digest = header.region_sha256()
+    except DamagedHeaderError as error:
+        return Unavailable(f"its header in the database cannot be compared with an .rpm: {error.reason}")
+    present = frozenset(file.path for file in files if file.state == NORMAL)
+    return _Installed(package, digest, frozenset(file.path for file in files), present)
+
+
+def _difference(installed: _Installed, header: Header) -> str:
+    """Say why a header is not that of the installed package; nothing when it is. Raises `DamagedHeaderError`."""
+    if read_package(header) != installed.package:
+        return "the .rpm is another package than its name says"
+    if header.region_sha256() != installed.header_sha256:
+        return "the .rpm is another build of this version than the one that is installed"
+    return ""
+
+
+def _kept(members: Mapping[bytes, Member], present: frozenset[bytes]) -> dict[bytes, Member]:
+    """Return the members that are present; of a file with several names the first of those has it."""
+    kept: dict[bytes, Member] = {}
+    firsts: dict[bytes, bytes] = {}
+    for path, member in members.items():
+        if path in present:
+            first = firsts.setdefault(member.linked_to or path, path)
+            kept[path] = member._replace(linked_to=None if first == path else first)
+    return kept
 
 
 def file_name(package: Package) -> bytes:

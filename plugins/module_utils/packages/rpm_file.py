@@ -126,6 +126,12 @@ def read(path: str) -> Contents:
         return _contents(package, digests.finish())
 
 
+def read_header(path: str) -> Header:
+    """Return the header of an .rpm, which its own digests cover, without looking at the payload. Raises as `read`."""
+    with _opened(path) as package:
+        return package.header
+
+
 def copy(path: str, member: Member, descriptor: int) -> None:
     """Write the content of one regular file of the .rpm at ``path`` to a descriptor, verifying it on the way.
 

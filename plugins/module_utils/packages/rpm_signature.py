@@ -37,7 +37,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree im
 #: No package has more, none of them is larger.
 MAX_SIGNATURES = 16
 MAX_SIGNATURE_BYTES = 64 * 1024
-MAX_KEYS = 1000
+MAX_KEYS = 100
 
 _KEY_PACKAGE = "gpg-pubkey"
 _NAME, _DESCRIPTION, _PUBLIC_KEYS = 1000, 1005, 266
@@ -54,33 +54,33 @@ _REASONS = {
     "REVKEYSIG": "it is signed with a key that has been revoked",
     "EXPKEYSIG": "it is signed with a key that has expired",
     "EXPSIG": "its signature has expired",
-    "NO_PUBKEY": "it is signed with a key that the rpm of this system does not trust",
     "GOODSIG": "its signature is over a digest that can be forged today (MD5, SHA-1)",
+    "NO_PUBKEY": "it is signed with a key that the rpm of this system does not trust",
 }
 
 
-class Keyring(NamedTuple):
-    """The keys that the rpm of a root trusts: the ``path`` of a file for gpgv, empty without any, and ``complaints``.
+class Keyrings(NamedTuple):
+    """The keys that the rpm of a root trusts: the ``paths`` of a file for gpgv for each, and ``complaints``.
 
-    Those are sentence parts on what could not be used.
+    Those are sentence parts on what could not be used. A damaged key in a file of its own spoils no other.
     """
 
-    path: str
+    paths: list[str]
     complaints: list[str]
 
 
 # Signatures
 
 
-def signed_by(contents: Contents, keyring: str, directory: Path) -> str:
-    """Return the fingerprint of the key that has signed an .rpm's header, one of those in a file ``keyring``.
+def signed_by(contents: Contents, keyrings: list[str], directory: Path) -> str:
+    """Return the fingerprint of the key that has signed an .rpm's header, one of those in files ``keyrings``.
 
     ``directory`` is a private one, for files that gpgv needs meanwhile. Raises `RpmError` when none of them has, and
     when one signature is bad, whoever else has signed it too.
     """
     if not contents.signatures:
         raise RpmError("its header is not signed")
-    if not keyring:
+    if not keyrings:
         raise RpmError("the rpm of this system trusts no key")
     if len(contents.signatures) > MAX_SIGNATURES:
         raise RpmError("it has an absurd number of signatures")
@@ -92,9 +92,10 @@ def signed_by(contents: Contents, keyring: str, directory: Path) -> str:
         for signature in contents.signatures:
             require_signature(signature)
             signature_file.write_bytes(signature)
-            done = _verify(keyring, [str(signature_file), str(header_file)])
-            statuses.append(done.status)
-            signers += [fingerprints[0] for fingerprints in done.signers]
+            for keyring in keyrings:  # One by one: gpgv leaves off at a damaged one, whatever comes after it.
+                done = _verify(keyring, [str(signature_file), str(header_file)])
+                statuses.append(done.status)
+                signers += [fingerprints[0] for fingerprints in done.signers]
     status = "".join(statuses)
     if not signers or re.search(r"^\[GNUPG:\] BADSIG ", status, re.MULTILINE):
         raise RpmError(_reason(status))
@@ -151,8 +152,8 @@ def _new_length(data: bytes) -> tuple[int, bytes]:
 # Keys
 
 
-def write_keyring(tree: Tree, directory: Path) -> Keyring:
-    """Write the keys that the rpm of a root trusts into a file in a directory, in binary form.
+def write_keyrings(tree: Tree, directory: Path) -> Keyrings:
+    """Write the keys that the rpm of a root trusts into files in a directory, in binary form.
 
     Those are the entries ``gpg-pubkey`` of its database, and the files in ``pubkeys`` beside it, where rpm 6 has them.
     """
@@ -165,10 +166,11 @@ def write_keyring(tree: Tree, directory: Path) -> Keyring:
         elif len(keys) < MAX_KEYS:
             keys[key] = None
     if not keys:
-        return Keyring("", [*complaints, "the rpm of this system trusts no key"])
-    path = directory / "rpm-keys.gpg"
-    path.write_bytes(b"".join(keys))
-    return Keyring(str(path), complaints)
+        complaints.append("the rpm of this system trusts no key")
+    paths = [directory / f"rpm-key{number}.gpg" for number in range(len(keys))]
+    for path, key in zip(paths, keys):
+        path.write_bytes(key)
+    return Keyrings([str(path) for path in paths], complaints)
 
 
 def _of_database(tree: Tree, complaints: list[str]) -> list[tuple[bytes, str]]:

@@ -28,6 +28,8 @@ _CHUNK_BYTES = 1024 * 1024
 #: Caches are this deep: cache, release, repository, packages. One with more names is not read to its end.
 _MAX_DEPTH = 5
 _MAX_NAMES = 200_000
+#: So many files of one name are tried: a repository whose address has changed has a directory for each.
+_MAX_SAME = 8
 
 
 class Candidate(NamedTuple):
@@ -40,11 +42,11 @@ class Candidate(NamedTuple):
 
 
 class _Shelf(NamedTuple):
-    """A directory with packages: inside a tree, what to call it, and the directory of each package by its name."""
+    """A directory with packages: inside a tree, what to call it, and the directories of each package by its name."""
 
     tree: Tree
     label: str
-    places: dict[bytes, bytes]
+    places: dict[bytes, list[bytes]]
 
 
 class Shelves:
@@ -73,18 +75,20 @@ class Shelves:
 
     def candidates(self, names: Sequence[bytes], directory: Path) -> Iterator[Candidate]:
         """Yield a copy, in ``directory``, of each file that has one of the names. Raises `OSError` for want of room."""
+        for shelf, path in self._paths(names):
+            try:
+                descriptor = shelf.tree.open(path)
+            except OSError:
+                continue
+            try:
+                yield copy_package(descriptor, directory, shelf.label, self._suffix)
+            finally:
+                os.close(descriptor)
+
+    def _paths(self, names: Sequence[bytes]) -> Iterator[tuple[_Shelf, bytes]]:
         for shelf in self._shelves:
             for name in names:
-                if name not in shelf.places:
-                    continue
-                try:
-                    descriptor = shelf.tree.open(shelf.places[name] + b"/" + name)
-                except OSError:
-                    continue
-                try:
-                    yield copy_package(descriptor, directory, shelf.label, self._suffix)
-                finally:
-                    os.close(descriptor)
+                yield from ((shelf, place + b"/" + name) for place in shelf.places.get(name, ()))
 
 
 def copy_package(descriptor: int, directory: Path, label: str, suffix: bytes) -> Candidate:
@@ -110,9 +114,9 @@ def require_space(directory: Path, size: int) -> None:
         raise OSError(errno.ENOSPC, reason)
 
 
-def _places(tree: Tree, directory: bytes, suffix: bytes) -> dict[bytes, bytes]:
-    """Return the directory of each package in a directory and those below it; the first wins where there are two."""
-    places: dict[bytes, bytes] = {}
+def _places(tree: Tree, directory: bytes, suffix: bytes) -> dict[bytes, list[bytes]]:
+    """Return where each package is, in a directory and those below it, the highest first."""
+    places: dict[bytes, list[bytes]] = {}
     left = _MAX_NAMES
     level = [directory]
     for _depth in range(_MAX_DEPTH):
@@ -125,11 +129,11 @@ def _places(tree: Tree, directory: bytes, suffix: bytes) -> dict[bytes, bytes]:
             left -= len(names)
             for name in names:
                 if name.endswith(suffix):
-                    places.setdefault(name, each)
+                    places.setdefault(name, []).append(each)
                 elif tree.is_directory(each + b"/" + name):
                     below.append(each + b"/" + name)
         level = below
-    return places
+    return {name: found[:_MAX_SAME] for name, found in places.items()}
 
 
 def _open(path: str) -> Tree:

@@ -144,9 +144,11 @@ def test_labels_are_set_anew_where_selinux_is_in_use(tmp_path: Path, root: Path)
     (root / "sys/fs/selinux/enforce").write_text("1")
     (command,) = look(replaced, tmp_path, root).commands
     assert (command["command"], command["files"]) == (
-        "restorecon -R /usr '/with space'",
+        "restorecon /usr/bin/a /usr/bin/b '/with space/c'",
         ["/usr/bin/a", "/usr/bin/b", "/with space/c"],
     )
+    (command,) = look([b"/usr/bin/%d" % number for number in range(100)], tmp_path, root).commands
+    assert command["command"] == "restorecon -R /usr/bin"
 
 
 SCRIPT = b"/usr/bin/fail2ban-server"

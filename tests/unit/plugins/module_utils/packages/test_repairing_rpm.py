@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import rpm_file
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.check import Options
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.database_locks import DatabaseLocks
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import Policy
@@ -198,6 +199,11 @@ def _another_build(site: Site, system: RpmSystem) -> None:
     package.replace(next(system.path(CACHE).iterdir()))
 
 
+def _another_build_without_signature(system: RpmSystem) -> None:
+    package = system.build("tool", {**FILES, "/usr/bin/tool": b"another"}, LISTED, install=INSTALL)
+    package.replace(next(system.path(CACHE).iterdir()))
+
+
 def _damaged(_site: Site, system: RpmSystem) -> None:
     package = next(system.path(CACHE).iterdir())
     flip(package, package.stat().st_size - 20_000)
@@ -249,6 +255,93 @@ def test_an_unsigned_package_that_is_the_installed_one_serves_where_that_is_enou
     result = run(system, minimum_trust="digest")
     assert (result["failures"], result["steps"][0]["trust"]) == ([], "digest")
     assert system.path("/usr/bin/tool").read_bytes() == FILES["/usr/bin/tool"]
+
+
+def test_a_bad_copy_hides_no_good_one(system: RpmSystem) -> None:
+    package = next(system.path(CACHE).iterdir())
+    for name in ("a", "z"):
+        other = system.path(f"/var/cache/dnf/{name}/packages") / package.name
+        other.parent.mkdir(parents=True)
+        other.write_bytes(package.read_bytes()[:-1000])
+    (system.path("/var/cache/dnf/b") / package.name).mkdir(parents=True)
+    os.mkfifo(system.path("/var/cache/dnf") / package.name)
+    _zeroed(system)
+    result = run(system)
+    assert (result["failures"], len(result["steps"])) == ([], 1)
+    assert system.path("/usr/bin/tool").read_bytes() == FILES["/usr/bin/tool"]
+
+
+SHARED = "/usr/bin/shared"
+
+
+def _shared(system: RpmSystem, site: Site, name: str, content: bytes, mode: str) -> Path:
+    package = system.build(name, {SHARED: content}, [f"%attr({mode},root,root) {SHARED}"])
+    site.signer.sign(package)
+    system.install("--replacefiles", package)
+    return package
+
+
+@pytest.mark.parametrize("has_winner", [True, False])
+@pytest.mark.parametrize("names", [("aaa", "bbb"), ("bbb", "aaa")])
+def test_a_package_vouches_for_nothing_that_another_has_replaced(
+    sound: Site, system: RpmSystem, names: tuple[str, str], has_winner: bool
+) -> None:
+    loser = _shared(system, sound, names[0], b"of the loser\n", "755")
+    winner = _shared(system, sound, names[1], b"of the winner\n", "4755")
+    shutil.copy(loser, system.path(CACHE))
+    if has_winner:
+        shutil.copy(winner, system.path(CACHE))
+    assert system.path(SHARED).read_bytes() == b"of the winner\n"
+    system.path(SHARED).write_bytes(b"damaged\n")
+
+    result = run(system)
+    assert result["failures"] == []
+    if has_winner:
+        assert [step["package"] for step in result["steps"]] == [names[1]]
+        assert system.path(SHARED).read_bytes() == b"of the winner\n"
+        assert stat.S_IMODE(system.path(SHARED).stat().st_mode) == 0o4755
+    else:
+        assert f"{winner.name}" in reasons(result)[SHARED]
+        assert system.path(SHARED).read_bytes() == b"damaged\n"
+
+
+@pytest.mark.parametrize("has_winner", [True, False])
+def test_a_link_that_another_package_has_replaced_is_the_others(
+    sound: Site, system: RpmSystem, has_winner: bool
+) -> None:
+    link = "/usr/bin/shared-link"
+    for name in ("aaa", "bbb"):
+        package = system.build(
+            name, {}, [link], install=f"mkdir -p %{{buildroot}}/usr/bin; ln -s {name} %{{buildroot}}{link}"
+        )
+        sound.signer.sign(package)
+        system.install("--replacefiles", package)
+        if has_winner or name == "aaa":
+            shutil.copy(package, system.path(CACHE))
+    system.path(link).unlink()
+
+    run(system)
+    assert system.path(link).is_symlink() is has_winner
+    assert not has_winner or system.path(link).readlink() == Path("bbb")
+
+
+def test_a_lost_file_gets_the_capabilities_that_are_not_to_be_verified(sound: Site, system: RpmSystem) -> None:
+    path = "/usr/bin/capable"
+    package = system.build("capable", {path: b"x\n"}, [f"%verify(not caps) %caps(cap_net_raw=ep) {path}"])
+    sound.signer.sign(package)
+    system.install(package)
+    shutil.copy(package, system.path(CACHE))
+    before = os.getxattr(system.path(path), "security.capability")
+    system.path(path).unlink()
+    assert run(system)["failures"] == []
+    assert os.getxattr(system.path(path), "security.capability") == before
+
+
+def test_a_stranger_is_not_decompressed(system: RpmSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    _another_build_without_signature(system)
+    _zeroed(system)
+    monkeypatch.setattr(rpm_file, "read", lambda path: pytest.fail(f"{path} was read whole"))
+    assert "another build" in reasons(run(system))["/usr/bin/tool"]
 
 
 def test_a_directory_of_packages_is_a_source(sound: Site, system: RpmSystem) -> None:

@@ -16,9 +16,10 @@ from typing import NamedTuple
 import pytest
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import archive_release, rpm_file, rpm_signature
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive_sources import dearmour
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.rpm_file import Contents
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.rpm_payload import RpmError
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.rpm_signature import Keyring
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.rpm_signature import Keyrings
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
 
 from .....peers.hand_made_rpm import File, Parts, binary, payload_of, rpm, split, tags
@@ -36,7 +37,7 @@ class Signed(NamedTuple):
     signer: RpmSigner
     stranger: RpmSigner
     package: Path
-    keyring: Keyring
+    keyring: Keyrings
 
 
 @pytest.fixture(scope="module")
@@ -60,16 +61,16 @@ def import_key(system: RpmSystem, signer: RpmSigner) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def keyring_of(root: Path, directory: Path) -> Keyring:
+def keyring_of(root: Path, directory: Path) -> Keyrings:
     tree = Tree(str(root))
     try:
-        return rpm_signature.write_keyring(tree, directory)
+        return rpm_signature.write_keyrings(tree, directory)
     finally:
         tree.close()
 
 
-def signer_of(contents: Contents, keyring: Keyring, directory: Path) -> str:
-    return rpm_signature.signed_by(contents, keyring.path, directory)
+def signer_of(contents: Contents, keyring: Keyrings, directory: Path) -> str:
+    return rpm_signature.signed_by(contents, keyring.paths, directory)
 
 
 def hand_made(base: Path, **signatures: bytes | None) -> Contents:
@@ -125,7 +126,7 @@ def test_a_signature_of_a_further_key_does_no_harm(signed: Signed, tmp_path: Pat
     assert signer_of(contents, signed.keyring, tmp_path) == signed.signer.fingerprint
 
 
-def refusal(contents: Contents, keyring: Keyring, directory: Path) -> str:
+def refusal(contents: Contents, keyring: Keyrings, directory: Path) -> str:
     with pytest.raises(RpmError) as raised:
         signer_of(contents, keyring, directory)
     return str(raised.value)
@@ -266,11 +267,11 @@ def test_a_root_without_keys_is_told(tmp_path: Path) -> None:
 
     found = keyring_of(root, tmp_path)
 
-    assert found == Keyring("", ["the rpm of this system trusts no key"])
+    assert found == Keyrings([], ["the rpm of this system trusts no key"])
 
 
 def test_without_keys_nothing_is_signed(signed: Signed, tmp_path: Path) -> None:
-    assert "trusts no key" in refusal(rpm_file.read(str(signed.package)), Keyring("", []), tmp_path)
+    assert "trusts no key" in refusal(rpm_file.read(str(signed.package)), Keyrings([], []), tmp_path)
 
 
 def test_a_root_without_database_has_no_keys(tmp_path: Path) -> None:
@@ -278,7 +279,7 @@ def test_a_root_without_database_has_no_keys(tmp_path: Path) -> None:
 
     found = keyring_of(tmp_path / "root", tmp_path)
 
-    assert found.path == ""
+    assert found.paths == []
     assert "has no rpm database" in found.complaints[0]
 
 
@@ -312,7 +313,30 @@ def test_all_keys_of_a_root_count_and_one_that_is_there_twice_is_written_once(si
     contents = hand_made(tmp_path, rsa=signed.stranger.signature(REGION))
     assert signer_of(contents, found, tmp_path) == signed.stranger.fingerprint
     assert signer_of(rpm_file.read(str(signed.package)), found, tmp_path) == signed.signer.fingerprint
-    assert Path(found.path).stat().st_size < 2 * len(signed.signer.public)
+    assert len(found.paths) == 2
+
+
+DAMAGED_KEYS = {
+    "zeroed in the middle": lambda key: key[:100] + bytes(100) + key[200:],
+    "truncated": lambda key: key[: len(key) // 2],
+    "followed by something": lambda key: key + b"\x99\xff\xff" + b"x" * 50,
+}
+
+
+@pytest.mark.parametrize("name", ["0.key", "z.key"], ids=["before the good one", "after it"])
+@pytest.mark.parametrize("damage", DAMAGED_KEYS)
+def test_a_damaged_key_spoils_no_other(signed: Signed, tmp_path: Path, damage: str, name: str) -> None:
+    root = sample("ndb", tmp_path)
+    directory = root / "var/lib/rpm/pubkeys"
+    directory.mkdir()
+    (directory / "good.key").write_bytes(signed.signer.public)
+    armoured = dearmour(signed.stranger.public)
+    assert armoured is not None
+    (directory / name).write_bytes(DAMAGED_KEYS[damage](armoured))
+
+    found = keyring_of(root, tmp_path)
+
+    assert signer_of(rpm_file.read(str(signed.package)), found, tmp_path) == signed.signer.fingerprint
 
 
 def test_a_damaged_key_in_the_database_is_left_out(signed: Signed, tmp_path: Path) -> None:
@@ -323,5 +347,5 @@ def test_a_damaged_key_in_the_database_is_left_out(signed: Signed, tmp_path: Pat
 
     found = keyring_of(system.root, tmp_path)
 
-    assert found.path == ""
+    assert found.paths == []
     assert found.complaints[0].endswith("of the rpm database is damaged")
