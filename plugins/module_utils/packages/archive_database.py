@@ -15,6 +15,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Mapping
 
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.complaints import Complaints
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_database import (
     MAX_FILE_BYTES,
     Database,
@@ -22,6 +23,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_da
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_files import (
     ABSENT_STATES,
     Package,
+    paragraphs,
     parse_list,
     parse_md5sums,
 )
@@ -75,6 +77,14 @@ class PackageDatabase:
             if conffile.digest is not None and not conffile.obsolete and not conffile.remove_on_upgrade:
                 found[conffile.path] = conffile.digest
         return found
+
+    def field(self, package: Package, name: str) -> str:
+        """Return a field of an installed package's paragraph, empty where it has none."""
+        for _line, fields in paragraphs(self._database.status, Complaints()):
+            found = (fields.get("package"), fields.get("architecture"), fields.get("version"))
+            if found == (package.name, package.architecture, package.version):
+                return fields.get(name.lower(), "")
+        return ""
 
     def list_file(self, package: Package) -> str:
         """Return the name of the file that lists a package's paths."""

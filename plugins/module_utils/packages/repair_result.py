@@ -54,7 +54,7 @@ def make_result(options: RepairOptions, attempt: Attempt, done: Done, quarantine
         "reboot": {"due": bool(look.reboot), "reasons": look.reboot},
         "commands": look.commands,
         "source_problems": sorted(set(done.complaints)),
-        "failures": sorted({*done.failures, *_still_damaged(done)[:limit]}),
+        "failures": sorted({*done.failures, *_still_damaged(done, before)[:limit]}),
         "diff": difference(repaired if done.outcomes else plan.steps),
         "report_path": None,
     }
@@ -113,13 +113,16 @@ def paths_of(step: Step) -> list[bytes]:
     return [step.path, *step.damaged, *(path for path, _member in step.links)]
 
 
-def _still_damaged(done: Done) -> list[str]:
+def _still_damaged(done: Done, before: check.Verification) -> list[str]:
     """Say of what a repair was to make good, or has made worse, that it is damaged now."""
     if done.after is None:
         return []
     repaired = {path for step in done.repaired() for path in paths_of(step)}
     sentences = []
     versions = done.after.manifest.versions
+    for label in sorted({*before.manifest.installed} - {*done.after.manifest.installed}):
+        remedy = "See /var/log/dpkg.log for what has removed it, and install it again"
+        sentences.append(f"{label}: it was installed before the repair, and is not any more. {remedy}")
     for each in (each for step in done.repaired() for each in step.upgrades):
         if versions.get(each.label, each.after) != each.after:
             remedy = "See /var/log/dpkg.log for what else has changed it"

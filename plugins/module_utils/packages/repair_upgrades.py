@@ -5,9 +5,9 @@
 """What a package could be upgraded to whose installed version no source has any more.
 
 apt says, in a simulation, which packages would have to change together. Only a set is accepted in which installed
-packages alone become newer ones, and none of them is held. apt itself may also install, remove, hold back and go back,
-and upgrade something else than what it was asked for. The packages themselves come through the signed chain, whatever
-else is trusted.
+packages alone become newer ones, none of them is held, and no other package loses anything. apt itself may also
+install, remove, hold back and go back, and upgrade something else than what it was asked for. The packages themselves
+come through the signed chain, whatever else is trusted.
 
 Formats: what apt-get(8) writes with ``--simulate``, of which apt 2.6 was measured.
 """
@@ -19,13 +19,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.errors import MeasurementError
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages import check, commands
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import check
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive import SIGNED, Archive, Unavailable
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive_apt import Identity, complaints_of
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive_database import PackageDatabase
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.bystanders import Bystanders
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import VerifiedPackage
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.dpkg_files import Package
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import CONFFILE, FILE, Entry
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.relations import (
+    compares,
+    read_field,
+    relations,
+)
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_facts import Upgrade
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_packages import held_packages
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import Policy, VersionChange
@@ -35,7 +41,6 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree im
 if TYPE_CHECKING:
     from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_facts import Reference
 
-_COMPARE_SECONDS = 60
 #: ``Inst NAME[:ARCH] [OLD] (NEW ORIGIN [ARCH]) [what is broken meanwhile]``; ``Remv`` and ``Conf`` alike.
 _LINE = re.compile(
     r"(?P<action>Inst|Remv|Purg|Conf) (?P<name>[a-z0-9][a-z0-9+.-]*)(?::(?P<architecture>[a-z0-9-]+))?"
@@ -43,8 +48,6 @@ _LINE = re.compile(
     r"(?: \((?P<after>[0-9][0-9A-Za-z.+~:-]*)(?: [^()]*)? \[(?P<new_architecture>[a-z0-9-]+)\]\))?"
     r"(?: \[[^\[\]]*\])*"
 )
-#: A versioned relation of the field Pre-Depends (deb-control(5)).
-_RELATION = re.compile(r"([a-z0-9][a-z0-9+.-]+)(?::[a-z0-9-]+)? *\((<<|<=|=|>=|>>) *([0-9][0-9A-Za-z.+~:-]*)\)")
 
 
 class _Candidate(NamedTuple):
@@ -139,12 +142,14 @@ def _fetched(sets: Sequence[_Set], source: Archive, entries: Mapping[bytes, Entr
         else:
             packages[label] = found
     upgrades: dict[_Set, Upgrade | str] = {}
+    bystanders = Bystanders(source.database)
     for candidates in sets:
         labels = [each.change.label for each in candidates]
         reasons = [missing[label] for label in labels if label in missing]
         changes = tuple(each.change for each in candidates)
         theirs = {label: packages[label] for label in labels if label in packages}
-        upgrades[candidates] = "; ".join(reasons) or _upgrade(changes, theirs, entries, source.database)
+        reason = "; ".join(reasons) or _unordered(changes, theirs) or bystanders.harm(theirs)
+        upgrades[candidates] = reason or _upgrade(changes, theirs, entries, source.database)
     return upgrades
 
 
@@ -153,11 +158,8 @@ def _upgrade(
     packages: Mapping[str, VerifiedPackage],
     entries: Mapping[bytes, Entry],
     database: PackageDatabase,
-) -> Upgrade | str:
-    """Return an upgrade whose packages are there, or why dpkg would not do it in one go."""
-    reason = _unordered(changes, packages)
-    if reason:
-        return reason
+) -> Upgrade:
+    """Return an upgrade whose packages are there."""
     unseen = {entry.path: entry for label in packages for entry in _unseen(database.packages[label], entries, database)}
     places = {
         (label, path): database.place(database.packages[label], path)
@@ -186,11 +188,11 @@ def _unordered(changes: tuple[VersionChange, ...], packages: Mapping[str, Verifi
     versions = {each.label.partition(":")[0]: each.before for each in changes}
     for label, package in packages.items() if len(packages) > 1 else ():
         try:
-            done = commands.run(["dpkg-deb", "--field", package.path, "Pre-Depends"], _COMPARE_SECONDS)
+            needed = relations(read_field(package.path, "Pre-Depends"))
         except MeasurementError as error:
             return f"{error.value}: {error.reason}"
-        for name, relation, version in _RELATION.findall(done.stdout.decode("utf-8", "replace")):
-            if name in versions and not _compares(versions[name], relation, version):
+        for name, relation, version in needed:
+            if relation and name in versions and not compares(versions[name], relation, version):
                 return (
                     f"{label} cannot be unpacked before {name} {version} is configured, which apt would do in two steps"
                 )
@@ -253,7 +255,7 @@ class _Finder:
             return f"apt believes that version {before} of {name} is installed, and it is {package.version}"
         if package.label in self.held:
             return f"apt would upgrade {package.label} with it, which is held"
-        if after is None or not _compares(after, ">>", before):
+        if after is None or not compares(after, ">>", before):
             return f"apt would go back from version {before} of {name} to {after}"
         change = VersionChange(package.label, before, after)
         return _Candidate(change, Identity(name, after, match["new_architecture"]))
@@ -263,11 +265,3 @@ class _Finder:
         if architecture is not None:
             return database.find(name, architecture)
         return database.find(name, self.native) or database.find(name, "all")
-
-
-def _compares(version: str, relation: str, other: str) -> bool:
-    """Let dpkg compare versions, with a relation of deb-control(5); `False` where it cannot."""
-    try:
-        return commands.run(["dpkg", "--compare-versions", version, relation, other], _COMPARE_SECONDS).status == 0
-    except MeasurementError:
-        return False

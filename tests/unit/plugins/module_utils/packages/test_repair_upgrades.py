@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import check
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.bystanders import Bystanders
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_packages import PackageRepair
 
+from .....peers.dpkg_system import _run
 from .....peers.repairable import photograph
 from .....peers.upgradable import CONFFILES, NEW, OLD, PROGRAM, Site, kept
 from .test_repair_killed import MAX_CALLS, STEP, run_until_call
@@ -203,7 +205,7 @@ def test_conffiles_are_kept_as_they_are(site: Site) -> None:
 
 def test_file_that_is_taken_over_from_another_package_is_kept(site: Site) -> None:
     files = {**NEW, "/usr/lib/other/file": b"tool's\n"}
-    site.system.install("other", {"/usr/lib/other/file": b"other's\n"})
+    site.system.install("other", {"/usr/lib/other/file": b"other's\n", "/usr/lib/other/more": b"more\n"})
     new = site.system.build("tool", files, version="1.1", fields="Replaces: other\n", conffiles=CONFFILES)
     site.publish(new)
     site.damage()
@@ -211,6 +213,16 @@ def test_file_that_is_taken_over_from_another_package_is_kept(site: Site) -> Non
     assert result["failures"] == []
     assert site.read("/usr/lib/other/file") == b"tool's\n"
     assert kept(site, result)["/usr/lib/other/file"] == b"other's\n"
+    assert site.version("other") == "1.0"
+
+
+def test_package_that_is_gone_afterwards_is_a_failure(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.system.install("other", {"/usr/lib/other/file": b"other's\n"})
+    files = {**NEW, "/usr/lib/other/file": b"tool's\n"}
+    site.publish(site.system.build("tool", files, version="1.1", fields="Replaces: other\n", conffiles=CONFFILES))
+    site.damage()
+    monkeypatch.setattr(Bystanders, "harm", lambda _self, _packages: "")
+    assert "other: it was installed before the repair, and is not any more" in " ".join(site.repair()["failures"])
 
 
 def test_file_that_another_package_of_the_set_brings_is_not_removed(site: Site) -> None:
@@ -233,7 +245,8 @@ def test_upgrade_that_changed_no_version_is_a_failure(site: Site, monkeypatch: p
     assert "it was upgraded to 1.1, and is 1.0" in " ".join(site.repair()["failures"])
 
 
-def test_upgrade_that_dpkg_refuses_is_a_failure(site: Site) -> None:
+def test_upgrade_that_dpkg_refuses_is_a_failure(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Bystanders, "harm", lambda _self, _packages: "")
     site.system.install("other", {"/usr/lib/other/file": b"other's\n"})
     files = {**NEW, "/usr/lib/other/file": b"tool's\n"}
     site.publish(site.system.build("tool", files, version="1.1", conffiles=CONFFILES))
@@ -254,3 +267,43 @@ def test_what_nobody_looked_at_is_kept_as_well(site: Site) -> None:
     assert result["failures"] == []
     assert kept(site, result)["/usr/lib/part/data"] == b"damaged"
     assert site.read("/usr/lib/part/data") == b"part 2\n"
+
+
+def _replaced_by_another(site: Site) -> Path:
+    site.system.install("other", {"/usr/share/tool/same": b"other's\n", "/x": b"x"}, fields="Replaces: tool\n")
+    return site.new_tool()
+
+
+def _diverted_by_another(site: Site) -> Path:
+    path = "/usr/share/tool/same"
+    names = ("--divert", f"{path}.real", "--rename", path)
+    _run("dpkg-divert", f"--root={site.system.root}", "--package", "other", "--add", *names)
+    site.system.install("other", {path: b"other's\n", "/x": b"x"})
+    return site.new_tool()
+
+
+def _link_for_a_shared_directory(site: Site) -> Path:
+    site.system.install("other", {"/usr/share/tool/deep/other": b"other's\n"})
+    files = {path: content for path, content in NEW.items() if path != "/usr/share/tool/deep/same"}
+    links = (("/usr/share/tool/deep", "elsewhere"),)
+    return site.system.build("tool", files, version="1.1", links=links, conffiles=CONFFILES)
+
+
+def _replaces_in_this_version(site: Site) -> Path:
+    site.system.install("other", {"/usr/share/tool/new": b"other's\n", "/x": b"x"})
+    fields = "Replaces: more, other (<< 1.1)\n"
+    return site.system.build("tool", NEW, version="1.1", fields=fields, conffiles=CONFFILES)
+
+
+@pytest.mark.parametrize(
+    "arrange",
+    [_replaced_by_another, _diverted_by_another, _link_for_a_shared_directory, _replaces_in_this_version],
+)
+def test_what_dpkg_does_with_paths_of_two_packages_is_no_reason_to_refuse(
+    site: Site, arrange: Callable[[Site], Path]
+) -> None:
+    site.publish(arrange(site))
+    site.damage()
+    result = site.repair()
+    assert [step["status"] for step in result["steps"]] == ["done"]
+    assert (site.version(), site.version("other")) == ("1.1", "1.0")

@@ -19,7 +19,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb imp
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.exclusions import Exclusion
 
 from .....peers.repairable import photograph
-from .....peers.upgradable import PROGRAM, Site
+from .....peers.upgradable import CONFFILES, NEW, PROGRAM, Site
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files back their owners")
 
@@ -140,6 +140,48 @@ def _package_changed(site: Site) -> None:
     place.write_bytes(bytes(data))
 
 
+SHARED = "/usr/lib/other/file"
+
+
+def _brings_what_another_has(site: Site, fields: str = "", *, extra: bool = True) -> None:
+    more = {"/usr/lib/other/more": b"more\n"} if extra else {}
+    site.system.install("other", {SHARED: b"other's\n", **more})
+    files = {**NEW, SHARED: b"tool's\n"}
+    site.publish(site.system.build("tool", files, version="1.1", fields=fields, conffiles=CONFFILES))
+
+
+def _makes_another_disappear(site: Site) -> None:
+    _brings_what_another_has(site, "Replaces: other\n", extra=False)
+    site.set_hold("other")
+
+
+def _makes_another_disappear_together(site: Site) -> None:
+    site.system.install("other", {SHARED: b"other's\n", "/usr/lib/other/more": b"more\n"})
+    fields = "Replaces: other\n"
+    tool = {**NEW, SHARED: b"tool's\n"}
+    part = {"/usr/lib/part/data": b"part 2\n", "/usr/lib/other/more": b"part's\n"}
+    site.publish(
+        site.system.build("tool", tool, version="1.1", fields=f"{fields}Depends: part (= 1.1)\n", conffiles=CONFFILES),
+        site.system.build("part", part, version="1.1", fields=fields),
+    )
+
+
+def _makes_one_of_directories_disappear(site: Site) -> None:
+    site.system.install("other", {}, directories=("/usr/share/tool",))
+    site.publish(site.new_tool())
+
+
+def _replaces_another_version(site: Site) -> None:
+    _brings_what_another_has(site, "Replaces: nobody, other (<< 1.0)\n")
+
+
+def _file_for_a_shared_directory(site: Site) -> None:
+    site.system.install("other", {"/usr/share/tool/deep/other": b"other's\n"})
+    files = {path: content for path, content in NEW.items() if path != "/usr/share/tool/deep/same"}
+    files["/usr/share/tool/deep"] = b"a file\n"
+    site.publish(site.system.build("tool", files, version="1.1", fields="Replaces: other\n", conffiles=CONFFILES))
+
+
 REFUSED: dict[str, tuple[Callable[[Site], None], str]] = {
     "held": (_held, "tool is held"),
     "held with it": (_held_part, "apt would upgrade part with it, which is held"),
@@ -151,6 +193,18 @@ REFUSED: dict[str, tuple[Callable[[Site], None], str]] = {
     "not preferred": (_not_preferred, "apt finds no way to do it (Package 'tool' has no installation candidate"),
     "release that is nowhere": (_release_preferred_that_is_nowhere, "apt finds no way to do it (The value 'nowhere'"),
     "must come first": (_comes_first, "tool cannot be unpacked before part 1.1 is configured"),
+    "another disappears": (_makes_another_disappear, "dpkg would remove other, all of whose paths tool would have"),
+    "another disappears for two": (
+        _makes_another_disappear_together,
+        "dpkg would remove other, all of whose paths part, tool would have",
+    ),
+    "another of directories disappears": (_makes_one_of_directories_disappear, "dpkg would remove other"),
+    "has what is another's": (_brings_what_another_has, f"tool would have {SHARED}, which is other's"),
+    "replaces another version": (_replaces_another_version, f"tool would have {SHARED}, which is other's"),
+    "file for a shared directory": (
+        _file_for_a_shared_directory,
+        "tool would have a file in place of the directory /usr/share/tool/deep, which other has too",
+    ),
     "unsigned": (_unsigned, "apt knows no newer version of tool"),
     "gone": (_package_gone, "tool 1.1 cannot be had"),
     "changed": (_package_changed, "tool 1.1 cannot be had"),
