@@ -26,7 +26,6 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
@@ -62,8 +61,10 @@ _ENVIRONMENT = {
     "NEEDRESTART_SUSPEND": "1",
     "HOME": "/root",
 }
-#: Conffiles keep what they have: those that may be restored are, each by a step of its own.
-_INSTALL = ("--no-triggers", "--force-confold", "--install")
+#: Conffiles keep what they have, whatever dpkg.cfg says, which ``--force-confold`` alone does not outdo (measured, dpkg
+#: 1.21): those that may be restored are, each by a step of its own.
+_KEEP_CONFFILES = ("--refuse-confnew,confdef,confask,confmiss", "--force-confold")
+_INSTALL = ("--no-triggers", *_KEEP_CONFFILES, "--install")
 #: Packages that change together may break each other in the meantime; dpkg then configures the first once more.
 _UPGRADE = ("--auto-deconfigure", *_INSTALL)
 _RUN_TRIGGERS = ("--triggers-only", "--pending")
@@ -172,8 +173,8 @@ class PackageRepair:
                 if held:
                     self.hold(held)
         if ended.status != 0:
-            files = ", ".join(Path(package.path).name for package in packages.values())
-            remedy = f"Look at it with dpkg --audit, and install {files} by hand"
+            versions = ", ".join(f"{label} {package.version}" for label, package in packages.items())
+            remedy = f"Look at it with dpkg --audit, and install {versions} by hand"
             raise InstallationError(", ".join(packages), f"dpkg ended with status {ended.status}: {ended.said}", remedy)
 
     def run_triggers(self, damaged: Sequence[bytes]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages import check
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import check, repair_packages
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.bystanders import Bystanders
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_packages import PackageRepair
 
@@ -203,6 +203,24 @@ def test_conffiles_are_kept_as_they_are(site: Site) -> None:
     assert not again["changed"]
 
 
+@pytest.mark.parametrize("option", ["confnew", "confmiss", "confask", "confdef"])
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_conffiles_are_kept_whatever_the_configuration_of_dpkg_says(
+    site: Site, monkeypatch: pytest.MonkeyPatch, option: str, is_lost: bool
+) -> None:
+    (site.system.base / ".dpkg.cfg").write_text(f"force-{option}\n")
+    monkeypatch.setitem(repair_packages._ENVIRONMENT, "HOME", str(site.system.base))
+    site.publish(site.new_tool())
+    conffile = site.system.path("/etc/tool.d/mine.conf")
+    conffile.write_bytes(b"mine = 3\n")
+    if is_lost:
+        conffile.unlink()
+    site.damage()
+    result = site.repair()
+    assert result["failures"] == []
+    assert (conffile.read_bytes() if conffile.exists() else None) == (None if is_lost else b"mine = 3\n")
+
+
 def test_file_that_is_taken_over_from_another_package_is_kept(site: Site) -> None:
     files = {**NEW, "/usr/lib/other/file": b"tool's\n"}
     site.system.install("other", {"/usr/lib/other/file": b"other's\n", "/usr/lib/other/more": b"more\n"})
@@ -253,6 +271,7 @@ def test_upgrade_that_dpkg_refuses_is_a_failure(site: Site, monkeypatch: pytest.
     site.damage()
     result = site.repair()
     assert "dpkg ended with status 1" in result["failures"][0]
+    assert "install tool 1.1 by hand" in result["failures"][0]
     assert site.read("/usr/lib/other/file") == b"other's\n"
     assert site.version() == "1.0"
     assert [step["status"] for step in result["steps"]] == ["failed"]
