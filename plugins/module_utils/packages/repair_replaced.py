@@ -222,6 +222,7 @@ class _Comparison:
                     self._require_no_directory(path, walk)
                     yield from self._conffile(path, member, entry, walk)
                 elif not self._is_taken_over(member, entry):
+                    self._require_unchanged_conffile(path, member, entry, walk)
                     yield from self._compared(path, member, entry, walk)
             for path in self._initramfs():
                 self._require_near(path)
@@ -273,6 +274,28 @@ class _Comparison:
         as_delivered = _digest(parent, name, inode, algorithm(entry.digest)) == entry.digest
         if as_delivered and not _has_content(parent, name, inode, member):
             yield Replaced(path, member.path, ("content_changed",), inode.size)
+
+    def _require_unchanged_conffile(
+        self, path: bytes, member: Member, entry: Entry | None, walk: DirectoryWalk
+    ) -> None:
+        """Refuse a package that has as an ordinary path what is a conffile by now, and that somebody has changed.
+
+        dpkg would write over it.
+        """
+        inode = _inode(path, walk) if entry is not None and entry.kind == CONFFILE else None
+        if inode is None or entry is None:
+            return
+        directory, _slash, name = path.rpartition(b"/")
+        if stat.S_ISREG(inode.mode):
+            parent = walk.enter(directory)
+            if _has_content(parent, name, inode, member):
+                return
+            if entry.digest is not None and _digest(parent, name, inode, algorithm(entry.digest)) == entry.digest:
+                return
+        reason = (
+            f"dpkg would write over {text(path)}, a conffile that was changed and that the package has as no conffile"
+        )
+        raise RepairError(self.label, reason, "Keep your version of it elsewhere, move it away, and repair again")
 
     def _is_taken_over(self, member: Member, entry: Entry | None) -> bool:
         """Tell whether a path is another package's by now, which dpkg leaves as it is."""

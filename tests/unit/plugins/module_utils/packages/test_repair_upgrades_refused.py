@@ -19,7 +19,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb imp
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.exclusions import Exclusion
 
 from .....peers.repairable import photograph
-from .....peers.upgradable import CONFFILES, NEW, PROGRAM, Site
+from .....peers.upgradable import CONFFILES, NEW, OLD, PROGRAM, Site
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files back their owners")
 
@@ -307,3 +307,30 @@ def test_what_an_excluded_upgrade_would_have_taken_with_it_is_repaired_alone(sit
     assert [(step["kind"], step["package"]) for step in result["steps"]] == [("install_package", "part")]
     assert site.read("/usr/lib/part/data") == b"part 1\n"
     assert (site.version("tool"), site.version("part")) == ("1.0", "1.0")
+
+
+@pytest.mark.parametrize("change", ["content", "link"])
+def test_upgrade_that_would_write_over_a_conffile_that_was_changed_is_refused(site: Site, change: str) -> None:
+    conffile = site.system.path("/etc/tool.d/mine.conf")
+    conffile.unlink()
+    if change == "content":
+        conffile.write_bytes(b"mine = 3\n")
+    else:
+        conffile.symlink_to("elsewhere")
+    site.publish(site.system.build("tool", NEW, version="1.1", conffiles=CONFFILES[:1]))
+    site.damage()
+    found = refused(site)
+    assert "dpkg would write over /etc/tool.d/mine.conf, a conffile that was changed" in found["reason"]
+    assert "move it away" in found["remedy"]
+
+
+@pytest.mark.parametrize("content", [OLD["/etc/tool.d/mine.conf"], NEW["/etc/tool.d/mine.conf"], None])
+def test_conffile_in_which_nothing_would_be_lost_is_no_reason_to_refuse(site: Site, content: bytes | None) -> None:
+    conffile = site.system.path("/etc/tool.d/mine.conf")
+    conffile.unlink()
+    if content is not None:
+        conffile.write_bytes(content)
+    site.publish(site.system.build("tool", NEW, version="1.1", conffiles=CONFFILES[:1]))
+    site.damage()
+    assert site.repair()["upgraded"] == [{"label": "tool", "from": "1.0", "to": "1.1"}]
+    assert site.read("/etc/tool.d/mine.conf") == NEW["/etc/tool.d/mine.conf"]
