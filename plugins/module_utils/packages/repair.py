@@ -63,6 +63,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_
 
 if TYPE_CHECKING:
     from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb import Member, VerifiedPackage
+    from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import Entry
     from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_facts import (
         Facts,
         Reference,
@@ -85,6 +86,8 @@ _SETS_METADATA = re.compile(rb"\b(?:chmod|chown|chgrp|setcap|setfacl|dpkg-statov
 #: The steps that the upgrade of their package leaves nothing to do for, and one of them for which it does nothing.
 _OF_FILES = (INSTALL_PACKAGE, REPLACE_FILE, REPLACE_LINK, SET_METADATA)
 _MODE_OF_DIRECTORY = (DIRECTORY, SET_METADATA)
+_BECOMES_CONFFILE = "the new version has it as a conffile, which dpkg would leave as it is"
+_REPAIR_FIRST = "Repair it without allow_upgrade first"
 _ADD_A_SOURCE = "Add a source that has it (a mirror, the package cache, a peer)"
 
 
@@ -272,6 +275,8 @@ class _Planner:
             self._refuse(damage, f"{reason}; one file is not enough for an upgrade", "Use the strategy package or auto")
         elif label in self.unsuited:
             self._refuse(damage, *self.unsuited[label])
+        elif _becomes_conffile(damage.entry, upgrade):
+            self._refuse(damage, f"{reason}; {_BECOMES_CONFFILE}", remedy)
         else:
             self.by_upgrade.setdefault(upgrade.changes, []).append((label, damage))
 
@@ -424,9 +429,14 @@ class _Planner:
                 if entry is not None and (entry.kind == CONFFILE or (entry.kind, step.kind) == _MODE_OF_DIRECTORY):
                     reason = "its package is upgraded, and the installed version says nothing of it afterwards"
                     self.refused.append(NotRepaired(step.path, (step.package,), step.why, reason, "Repair again"))
-                else:
-                    paths += step.damaged
-                    why.add(step.why)
+                    continue
+                for path in step.damaged:
+                    if _becomes_conffile(self.facts.entries.get(path), upgrade):
+                        refused = NotRepaired(path, (step.package,), step.why, _BECOMES_CONFFILE, _REPAIR_FIRST)
+                        self.refused.append(refused)
+                    else:
+                        paths.append(path)
+                why.add(step.why)
             self._add(upgrading(label, upgrade, paths, ", ".join(sorted(why))))
 
     def _is_covered(self, step: Step) -> bool:
@@ -472,6 +482,12 @@ def _is_upgraded(damage: Damage) -> bool:
     if entry is None:
         return True
     return entry.kind != CONFFILE and not (entry.kind == DIRECTORY and damage.classes <= METADATA_CLASSES)
+
+
+def _becomes_conffile(entry: Entry | None, upgrade: Upgrade) -> bool:
+    """Tell whether a path is a conffile in a new version, and so keeps what it has."""
+    packages = upgrade.packages.values()
+    return entry is not None and any(entry.listed in package.conffiles for package in packages)
 
 
 def _link_groups(reference: VerifiedPackage) -> dict[bytes, list[bytes]]:

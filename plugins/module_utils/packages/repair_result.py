@@ -10,9 +10,11 @@ from collections.abc import Iterator, Sized
 from typing import Any
 
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import aftermath, check
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import text
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import CONFFILE, text
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_plan import (
+    Plan,
     Step,
+    VersionChange,
     describe_plan,
     describe_step,
     difference,
@@ -43,8 +45,7 @@ def make_result(options: RepairOptions, attempt: Attempt, done: Done, quarantine
         "steps": [_described(outcome) for outcome in done.outcomes[:limit]],
         "upgraded": [
             {"label": each.label, "from": each.before, "to": each.after}
-            for step in (plan.steps if options.dry_run and not health.refusals else repaired)
-            for each in step.upgrades
+            for each in (_planned(plan) if options.dry_run and not health.refusals else _upgraded(done))
         ],
         "quarantine": quarantine,
         "leftovers_removed": done.leftovers,
@@ -58,6 +59,20 @@ def make_result(options: RepairOptions, attempt: Attempt, done: Done, quarantine
         "diff": difference(repaired if done.outcomes else plan.steps),
         "report_path": None,
     }
+
+
+def _planned(plan: Plan) -> list[VersionChange]:
+    """Return the upgrades of a plan."""
+    return [each for step in plan.steps for each in step.upgrades]
+
+
+def _upgraded(done: Done) -> list[VersionChange]:
+    """Return what has its new version now: of a step that failed half-way, too."""
+    if done.after is None:
+        return [each for step in done.repaired() for each in step.upgrades]
+    begun = [outcome.step for outcome in done.outcomes if outcome.status != "not_done"]
+    versions = done.after.manifest.versions
+    return [each for step in begun for each in step.upgrades if versions.get(each.label) == each.after]
 
 
 def write_report(path: str, attempt: Attempt, done: Done, result: dict[str, Any]) -> None:
@@ -127,9 +142,12 @@ def _still_damaged(done: Done, before: check.Verification) -> list[str]:
         if versions.get(each.label, each.after) != each.after:
             remedy = "See /var/log/dpkg.log for what else has changed it"
             sentences.append(f"{each.label}: it was upgraded to {each.after}, and is {versions[each.label]}. {remedy}")
+    conffiles = {entry.path for entry in before.manifest.entries if entry.kind == CONFFILE}
     for finding in done.after.findings:
         if finding.path in repaired:
             reason = "it was repaired and is damaged again"
+        elif finding.category == "config_changed" and finding.path not in conffiles:
+            continue  # The new version has made it a conffile, which is as it was.
         elif (finding.category, finding.path) not in done.known:
             reason = "it was not damaged in this way before the repair"
         else:

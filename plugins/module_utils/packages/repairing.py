@@ -293,6 +293,8 @@ class _Work:
             except RepairError as refusal:
                 reason = f"{error.reason}, and its package must not be installed instead: {refusal.reason}"
                 error = RepairError(error.value, reason, refusal.remedy)
+        if isinstance(error, InstallationError):
+            self.done.replaced |= self._replaced(step)  # Some of it may be.
         if not harmless:
             self.done.stopped = True
             self.done.unfinished = not isinstance(error, InstallationError) or isinstance(error, HoldError)

@@ -10,12 +10,18 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages import check, repair_packages
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages import check, repair_packages, repairing
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.bystanders import Bystanders
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_packages import PackageRepair
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_record import (
+    Attempt,
+    Done,
+    RepairOptions,
+)
 
 from .....peers.dpkg_system import _run
 from .....peers.repairable import photograph
@@ -326,3 +332,61 @@ def test_what_dpkg_does_with_paths_of_two_packages_is_no_reason_to_refuse(
     result = site.repair()
     assert [step["status"] for step in result["steps"]] == ["done"]
     assert (site.version(), site.version("other")) == ("1.1", "1.0")
+
+
+def test_what_a_step_that_failed_has_upgraded_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Bystanders, "harm", lambda _self, _packages: "")
+    replaced: list[set[bytes]] = []
+    make = repairing.make_result
+
+    def note(options: RepairOptions, attempt: Attempt, done: Done, quarantine: str | None) -> dict[str, Any]:
+        replaced.append(done.replaced)
+        return make(options, attempt, done, quarantine)
+
+    monkeypatch.setattr(repairing, "make_result", note)
+    site.system.install("other", {"/usr/lib/other/file": b"other's\n"})
+    files = {**NEW, "/usr/lib/other/file": b"tool's\n"}
+    fields = "Depends: part (= 1.1)\n"
+    new = site.system.build("tool", files, version="1.1", fields=fields, conffiles=CONFFILES)
+    site.publish(new, site.new_part())
+    site.damage()
+    result = site.repair()
+    assert (site.version("part"), site.version("tool")) == ("1.1", "1.0")
+    assert [step["status"] for step in result["steps"]] == ["failed"]
+    assert result["upgraded"] == [{"label": "part", "from": "1.0", "to": "1.1"}]
+    assert b"/usr/lib/part/data" in replaced[0]
+
+
+def test_file_that_becomes_a_conffile_stays_as_it_is_and_is_no_damage(site: Site) -> None:
+    conffiles = (*CONFFILES, "/usr/share/tool/changed")
+    site.publish(site.system.build("tool", NEW, version="1.1", conffiles=conffiles))
+    site.damage()
+    result = site.repair()
+    assert result["failures"] == []
+    assert site.version() == "1.1"
+    assert site.read("/usr/share/tool/changed") == OLD["/usr/share/tool/changed"]
+
+
+def test_damaged_file_that_becomes_a_conffile_is_no_reason_to_upgrade(site: Site) -> None:
+    conffiles = (*CONFFILES, "/usr/share/tool/changed")
+    site.publish(site.system.build("tool", NEW, version="1.1", conffiles=conffiles))
+    site.damage("/usr/share/tool/changed")
+    result = site.repair()
+    assert (result["changed"], result["upgraded"], site.version()) == (False, [], "1.0")
+    (found,) = result["plan"]["not_repaired"]
+    assert "the new version has it as a conffile, which dpkg would leave as it is" in found["reason"]
+
+
+def test_damage_of_what_changes_with_it_that_becomes_a_conffile_is_told(site: Site) -> None:
+    data = "/usr/lib/part/data"
+    cache = site.system.path("/var/cache/apt/archives")
+    cache.mkdir(parents=True)
+    shutil.copy(site.system.base / "part_1.0_all.deb", cache)
+    new = site.system.build("part", {data: b"part 2\n"}, version="1.1", conffiles=(data,))
+    site.publish(site.system.base / "part_1.0_all.deb", site.new_tool("Depends: part (= 1.1)\n"), new)
+    site.damage()
+    site.damage(data)
+    result = site.repair()
+    assert result["failures"] == []
+    assert [step["before"]["damaged"] for step in result["steps"]] == [[PROGRAM]]
+    assert [each["path"] for each in result["plan"]["not_repaired"]] == [data]
