@@ -83,11 +83,13 @@ options:
   allow_upgrade:
     description:
       - Whether to upgrade a damaged package whose installed version can be had from no source that is trusted enough,
-        to the version that the root's own C(apt) prefers. It is not done for a conffile alone, nor with the O(strategy)
-        V(file).
+        to the version that the root's own C(apt) prefers. It is not done for a conffile alone, nor for a file that the
+        new version has as a conffile, nor with the O(strategy) V(file).
       - All packages that must change with it are upgraded in the same step, which RV(plan) shows with all versions. An
         upgrade is refused that would remove a package, install one that is not there, change one that is held, or go
-        back to an older version. The new versions must be V(signed), whatever O(minimum_trust) is.
+        back to an older version; that brings all paths of another package, which would disappear then, or one that is
+        another package's and that neither gives up; or that has as an ordinary file a conffile that was changed. The
+        new versions must be V(signed), whatever O(minimum_trust) is.
       - An upgrade does what one always does. Maintainer scripts run, and a conffile that nobody has changed becomes
         that of the new version; the old one is kept.
       - V(false) - where there is such a version, the C(remedy) in RV(plan) names it.
