@@ -34,6 +34,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_
     by_path,
     capabilities,
     described,
+    is_set_by,
     metadata,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.repair_order import (
@@ -80,7 +81,6 @@ _NEVER = {
     "cached_bad_disk_good": ("the disk is right, only the page cache is not", "Drop the page cache, or reboot"),
 }
 _INFO_FILE = re.compile(r"/var/lib/dpkg/info/(?P<label>[^/]+)\.(?P<kind>list|md5sums)")
-_SETS_METADATA = re.compile(rb"\b(?:chmod|chown|chgrp|setcap|setfacl|dpkg-statoverride|install)\b")
 
 
 #: The steps that the upgrade of their package leaves nothing to do for, and one of them for which it does nothing.
@@ -348,7 +348,7 @@ class _Planner:
         if "capabilities_changed" in damage.classes and capabilities(damage, member, reference.capabilities) is None:
             return "its capabilities are set when the package is configured"
         script = self.facts.scripts.get(label, b"")
-        if _is_named(script, entry.listed):
+        if is_set_by(script, entry.listed):
             if damage.classes & LOST_CLASSES:
                 return "its owner and mode are set when the package is configured"
             if b"setcap" in script and not damage.classes <= METADATA_CLASSES:
@@ -497,8 +497,3 @@ def _link_groups(reference: VerifiedPackage) -> dict[bytes, list[bytes]]:
         if member.linked_to is not None:
             groups.setdefault(member.linked_to, [member.linked_to]).append(path)
     return groups
-
-
-def _is_named(script: bytes, path: bytes) -> bool:
-    """Tell whether a script that sets owners, modes or capabilities speaks of a file."""
-    return b"/" + path.rpartition(b"/")[2] in script and _SETS_METADATA.search(script) is not None

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,6 +40,7 @@ CONTENT_CLASSES = frozenset(
 )
 METADATA_CLASSES = frozenset(("mode_changed", "owner_changed"))
 LOST_CLASSES = frozenset(("missing", "type_changed", "config_missing", "diverted_target_missing"))
+_SETS_METADATA = re.compile(rb"\b(?:chmod|chown|chgrp|setcap|setfacl|dpkg-statoverride|install)\b")
 
 
 class Damage(NamedTuple):
@@ -74,6 +76,11 @@ def agrees(member: Member, entry: Entry) -> bool:
     """Tell whether a file has the content that the database knows it by, where that is the same kind of digest."""
     known = (entry.digest, *entry.other_digests)
     return member.sha256 is None or len(entry.digest or b"") != len(member.sha256) or member.sha256 in known
+
+
+def is_set_by(script: bytes, path: bytes) -> bool:
+    """Tell whether a script that sets owners, modes or capabilities speaks of a file."""
+    return b"/" + path.rpartition(b"/")[2] in script and _SETS_METADATA.search(script) is not None
 
 
 def metadata(damage: Damage, member: Member) -> tuple[int | None, str | int | None, str | int | None]:
