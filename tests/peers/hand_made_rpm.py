@@ -6,25 +6,20 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import hashlib
-import lzma
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from . import hand_made_deb
 from .rpm_system import Tags, encode_header
 
 #: Of all of it, rpm reads the magic number, the version 3.0, and the kind of signatures: a header, 5.
 LEAD = bytes.fromhex("edabeedb0300") + bytes(72) + b"\0\5" + bytes(16)
 MAGIC = bytes.fromhex("8eade80100000000")
-COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
-    "": bytes,
-    "gzip": lambda data: gzip.compress(data, mtime=0),
-    "xz": lzma.compress,
-    "bzip2": bz2.compress,
-    "lzma": lambda data: lzma.compress(data, lzma.FORMAT_ALONE),
+COMPRESSIONS = {
+    name: hand_made_deb.COMPRESSIONS[suffix]
+    for name, suffix in (("", ""), ("gzip", ".gz"), ("xz", ".xz"), ("bzip2", ".bz2"), ("lzma", ".lzma"))
 }
 
 

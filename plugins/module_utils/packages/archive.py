@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError, MeasurementError
+from ansible_collections.ringmaster.webops.plugins.module_utils.errors import MeasurementError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import deb
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive_apt import Apt, Identity
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive_database import PackageDatabase
@@ -33,7 +33,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.shelves
     require_space,
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.work_directory import WorkDirectory
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.work_directory import make_work_directory
 
 SIGNED = "signed"
 DIGEST = "digest"
@@ -87,11 +87,7 @@ class Archive:
         self._apt: Apt | None = None
         self._asked = False
         self._shelves = Shelves(tree, (PACKAGE_CACHE,), self._options.directories, _SUFFIX)
-        try:
-            self._work = WorkDirectory(directory)
-        except OSError as error:
-            reason = f"no directory can be made in it: {error.strerror}"
-            raise InvalidInputError(f"directory {directory!r}", reason, "Name one that can be written") from error
+        self._work = make_work_directory(directory)
         self._directory = self._work.path
 
     def __enter__(self) -> Archive:

@@ -23,8 +23,6 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifes
     BLOCK_DEVICE,
     CHARACTER_DEVICE,
     CONFFILE,
-    DIRECTORY,
-    FIFO,
     FILE,
     SYMLINK,
     UNKNOWN,
@@ -47,6 +45,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.rpm_pac
     CONFIG,
     DIGEST_DIGITS,
     GHOST,
+    KINDS,
     MISSING_OK,
     NET_SHARED,
     NOT_INSTALLED,
@@ -65,14 +64,6 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.rpm_pac
 )
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
 
-_KINDS = {
-    stat.S_IFREG: FILE,
-    stat.S_IFDIR: DIRECTORY,
-    stat.S_IFLNK: SYMLINK,
-    stat.S_IFIFO: FIFO,
-    stat.S_IFCHR: CHARACTER_DEVICE,
-    stat.S_IFBLK: BLOCK_DEVICE,
-}
 #: What of each type can be compared at all; of a link rpm compares neither mode nor time.
 _OWNERSHIP = VERIFY_USER | VERIFY_GROUP
 _VERIFIABLE = {
@@ -248,7 +239,7 @@ def _treatment(mode: int, flags: int, verify_flags: int, state: int) -> _Treatme
 
     A package does not know the type of its ghosts, nor of what another has replaced.
     """
-    kind = _KINDS.get(stat.S_IFMT(mode), UNKNOWN)
+    kind = KINDS.get(stat.S_IFMT(mode), UNKNOWN)
     compared = verify_flags & _VERIFIABLE.get(kind, _OWNERSHIP | VERIFY_MODE)
     vague = "ghost" if flags & GHOST else _VAGUE.get(state, "")
     if flags & GHOST:

@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages import deb, rpm_file, rpm_signature
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.archive import (
     DIGEST,
@@ -42,7 +41,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.rpm_pac
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.rpm_payload import RpmError
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.shelves import Candidate, Shelves
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree import Tree
-from ansible_collections.ringmaster.webops.plugins.module_utils.packages.work_directory import WorkDirectory
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.work_directory import make_work_directory
 
 #: dnf, dnf 5, yum, zypper.
 PACKAGE_CACHES = (b"/var/cache/dnf", b"/var/cache/libdnf5", b"/var/cache/yum", b"/var/cache/zypp/packages")
@@ -108,11 +107,7 @@ class RpmArchive:
         self._tree = tree
         self._options = options
         self._shelves = Shelves(tree, PACKAGE_CACHES, options.directories, b".rpm")
-        try:
-            self._work = WorkDirectory(directory)
-        except OSError as error:
-            reason = f"no directory can be made in it: {error.strerror}"
-            raise InvalidInputError(f"directory {directory!r}", reason, "Name one that can be written") from error
+        self._work = make_work_directory(directory)
         self._keyrings: list[str] | None = None
 
     def close(self) -> None:

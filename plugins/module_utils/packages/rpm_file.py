@@ -34,8 +34,6 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.deb_con
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
     BLOCK_DEVICE,
     CHARACTER_DEVICE,
-    DIRECTORY,
-    FIFO,
     FILE,
     SYMLINK,
     algorithm,
@@ -50,6 +48,7 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.rpm_pac
     CONFIG,
     DIGEST_DIGITS,
     GHOST,
+    KINDS,
     Package,
     PackagedFile,
     digest_algorithm,
@@ -83,15 +82,6 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD = ("zstd", "-dcq", "--memory=256MB")
 #: rpm's own program, which always has the library; from rpm 4.20 on it writes an archive of its own of the same files.
 _RPM2CPIO = ("rpm2cpio", "-")
-
-_KINDS = {
-    stat.S_IFREG: FILE,
-    stat.S_IFDIR: DIRECTORY,
-    stat.S_IFLNK: SYMLINK,
-    stat.S_IFIFO: FIFO,
-    stat.S_IFCHR: CHARACTER_DEVICE,
-    stat.S_IFBLK: BLOCK_DEVICE,
-}
 
 
 class Contents(NamedTuple):
@@ -357,7 +347,7 @@ def _contents(package: _Package, digests: dict[int, bytes]) -> Contents:
 
 def _member(file: PackagedFile, linked_to: bytes | None, sha256: bytes | None) -> Member:
     """Return what the header says of a file."""
-    kind = _KINDS.get(stat.S_IFMT(file.mode))
+    kind = KINDS.get(stat.S_IFMT(file.mode))
     if kind is None:
         raise RpmError(f"its file {text(file.path[:200])} has a type that rpm does not unpack")
     if kind == SYMLINK and not 0 < len(file.target) < MAX_PATH_BYTES:

@@ -7,9 +7,18 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
+from ansible_collections.ringmaster.webops.plugins.module_utils.packages.manifest import (
+    BLOCK_DEVICE,
+    CHARACTER_DEVICE,
+    DIRECTORY,
+    FIFO,
+    FILE,
+    SYMLINK,
+)
 from ansible_collections.ringmaster.webops.plugins.module_utils.packages.rpm_header import DamagedHeaderError, Header
 
 #: FILEFLAGS
@@ -25,6 +34,16 @@ _STATES = frozenset((NORMAL, REPLACED, NOT_INSTALLED, NET_SHARED, WRONG_COLOR, U
 #: FILEDIGESTALGO (numbers of OpenPGP) -> hexadecimal digits of a digest; MD5 is meant where the tag does not occur.
 DIGEST_DIGITS = {1: 32, 2: 40, 8: 64, 9: 96, 10: 128, 11: 56}
 MD5 = 1
+
+#: The types of files that rpm unpacks; it knows no sockets.
+KINDS = {
+    stat.S_IFREG: FILE,
+    stat.S_IFDIR: DIRECTORY,
+    stat.S_IFLNK: SYMLINK,
+    stat.S_IFIFO: FIFO,
+    stat.S_IFCHR: CHARACTER_DEVICE,
+    stat.S_IFBLK: BLOCK_DEVICE,
+}
 
 _Value = TypeVar("_Value")
 

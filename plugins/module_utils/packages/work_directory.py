@@ -18,6 +18,8 @@ import stat
 import tempfile
 from pathlib import Path
 
+from ansible_collections.ringmaster.webops.plugins.module_utils.errors import InvalidInputError
+
 _PREFIX = "ringmaster-archive-"
 #: Others may pass through, since apt's own user works in directories below it, but not look.
 _MODE = 0o711
@@ -49,6 +51,15 @@ class WorkDirectory:
         """Remove it, and all that is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self.descriptor)
+
+
+def make_work_directory(parent: str) -> WorkDirectory:
+    """Make one where an administrator wants it. Raises `InvalidInputError` where that cannot be."""
+    try:
+        return WorkDirectory(parent)
+    except OSError as error:
+        reason = f"no directory can be made in it: {error.strerror}"
+        raise InvalidInputError(f"directory {parent!r}", reason, "Name one that can be written") from error
 
 
 def remove_stale(parent: Path) -> None:

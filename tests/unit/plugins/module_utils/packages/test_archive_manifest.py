@@ -104,22 +104,11 @@ class Site:
         return found
 
 
-@pytest.fixture(scope="module")
-def signer() -> Iterator[Signer]:
-    missing = [name for name in ("gpg", "apt-get", "dpkg-deb") if shutil.which(name) is None]
-    if missing:
-        pytest.skip(f"{', '.join(missing)}, with which a signed archive is made and read, is not installed")
-    with tempfile.TemporaryDirectory(prefix="k") as home:
-        made = Signer(Path(home))
-        yield made
-        made.close()
-
-
 @pytest.fixture
-def site(signer: Signer) -> Iterator[Site]:
+def site(archive_signer: Signer) -> Iterator[Site]:
     with tempfile.TemporaryDirectory() as base:
         Path(base).chmod(0o755)
-        yield Site(Path(base), signer)
+        yield Site(Path(base), archive_signer)
 
 
 def entry(manifest: Manifest, path: bytes) -> Entry:

@@ -21,7 +21,6 @@ from ansible_collections.ringmaster.webops.plugins.module_utils.packages.tree im
 from . import test_archive_manifest
 from .test_archive_manifest import Site
 
-signer = test_archive_manifest.signer
 site = test_archive_manifest.site
 
 
